@@ -1,0 +1,3 @@
+#include "CEndpoints.h"
+
+_Thread_local void *endpoints_loop_slot;

@@ -1,0 +1,8 @@
+import EventLoop
+
+/// A connection.
+public actor Connection {
+}
+/// A listener.
+public actor Listener {
+}

@@ -1,0 +1,43 @@
+// The two protocols that everything else is about: a value that says where, apart from the act of
+// going there. An endpoint opens nothing until it is asked to connect or listen, can be used any
+// number of times, and prints as the string that makes it.
+
+/// Where to connect: a value, made in code or from a string.
+public protocol ClientEndpoint: Sendable, CustomStringConvertible {
+    /// Makes one attempt to connect, and returns when the connection can carry the caller's bytes.
+    ///
+    /// Cancellation: stops at once, wherever it is, and leaves no descriptor, task or timer.
+    ///
+    /// - Parameter context: The loops, the logger and the resolver to use.
+    /// - Throws: ``EndpointError``, or `CancellationError`.
+    func connect(in context: EndpointContext) async throws -> Connection
+}
+
+/// Where to listen: a value, made in code or from a string.
+public protocol ServerEndpoint: Sendable, CustomStringConvertible {
+    /// Begins to listen, and returns when clients can connect.
+    ///
+    /// Cancellation: nothing that was bound remains.
+    ///
+    /// - Parameter context: The loops, the logger and the resolver to use.
+    /// - Throws: ``EndpointError``, or `CancellationError`.
+    func listen(in context: EndpointContext) async throws -> Listener
+}
+
+extension ClientEndpoint {
+    /// Connects on the shared loops; see ``connect(in:)``.
+    ///
+    /// - Throws: ``EndpointError``, or `CancellationError`.
+    public func connect() async throws -> Connection {
+        try await connect(in: EndpointContext())
+    }
+}
+
+extension ServerEndpoint {
+    /// Listens on the shared loops; see ``listen(in:)``.
+    ///
+    /// - Throws: ``EndpointError``, or `CancellationError`.
+    public func listen() async throws -> Listener {
+        try await listen(in: EndpointContext())
+    }
+}

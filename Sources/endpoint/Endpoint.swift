@@ -1,0 +1,5 @@
+import Endpoints
+
+@main struct EndpointCommand {
+    static func main() {}
+}
