@@ -1,17 +1,325 @@
+// One thread, one readiness source, one timer queue, one job queue.
+//
+// One object is both the actors' serial executor and the tasks' preferred executor. The runtime
+// asks at each call into an actor and each return from it whether it is already in the right place;
+// with one object the answer is a comparison of pointers, and a handler never leaves its thread.
+//
+// A turn: take the mail, run the ready jobs (at most `jobsPerTurn`, so that jobs which make jobs
+// starve no descriptor), wait or look for events, tell their sources, fire the timers. A source may
+// run the job it kept (Gate.swift) right away, while its connection is in the cache; a batch of
+// events is bounded, so that descriptors starve no job.
+
 import CEndpoints
-/// A loop.
-public final class EventLoop: Sendable {
-    /// The loop whose thread this is.
-    public static var current: EventLoop? { nil }
-    /// Waits, on the loop's timers.
-    public func sleep(for duration: Duration) async throws {}
-    /// Registers the descriptor, waits for its next event and forgets it again; answers the event mask.
-    package func nextEvent(of descriptor: Int32) async throws -> UInt32 { 0 }
-}
-/// A group.
-public final class EventLoopGroup: Sendable {
-    /// One loop a core.
-    public static let shared = EventLoopGroup()
-    /// The next in turn.
-    public func next() -> EventLoop { EventLoop() }
+import Synchronization
+
+/// An event loop: one thread on which connections live.
+///
+/// Actors whose `unownedExecutor` is the loop's, and tasks that prefer it, run on its thread. A loop
+/// belongs to an ``EventLoopGroup``.
+// Unchecked: `mailbox` is locked, `hasMail` atomic, `failure` and `driver` constant; all else is
+// touched on the loop's thread only.
+public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
+    /// What the hot path touches, behind a pointer: plain memory costs no exclusivity checks.
+    package struct HotState {
+        /// The time when this turn began, coarse; nanoseconds of the loop's clock.
+        package var turnTime: UInt64 = 0
+        /// Calls that may still succeed in this job before it must let others run.
+        package var callBudget = 0
+        package var blocks = BlockPool()
+    }
+    package static let callsPerJob = 128
+    static let jobsPerTurn = 1024
+    static let stallLimit: UInt64 = 100_000_000
+
+    package let hot: UnsafeMutablePointer<HotState>
+    let driver: any LoopDriver
+    let mailbox = Lock(Mailbox())
+    let hasMail = Atomic<Bool>(false)
+    private let stalls = Atomic<Int>(0)
+    private let onStall: @Sendable (Duration) -> Void
+
+    private var jobs = JobQueue()
+    var timers = TimerQueue()
+    var table = DescriptorTable()
+    private(set) var isStopping = false
+    private(set) var hasStopped = false
+    private var thread = pthread_t()
+
+    /// Makes a loop and starts its thread.
+    ///
+    /// - Parameter onStall: Told, the first time, how long a job kept the loop from its other work.
+    package init(
+        driver: any LoopDriver,
+        name: String = "endpoints",
+        onStall: @escaping @Sendable (Duration) -> Void = { _ in }
+    ) {
+        self.driver = driver
+        self.onStall = onStall
+        hot = .allocate(capacity: 1)
+        hot.initialize(to: HotState())
+        let start = Unmanaged.passRetained(self)
+        let result = pthread_create(
+            &thread, nil, { Unmanaged<EventLoop>.fromOpaque($0!).takeRetainedValue().run(); return nil },
+            start.toOpaque()
+        )
+        if result == 0 {
+            endpoints_name_thread(thread, String(name.prefix(15)))
+        } else {
+            // No thread to be had: what is handed to the loop runs on whoever brings it.
+            start.release()
+            hasStopped = true
+            mailbox.withLock { $0.state = .stopped }
+        }
+    }
+
+    deinit {
+        hot.pointee.blocks.removeAll()
+        hot.deallocate()
+        jobs.deallocate()
+        table.deallocate()
+    }
+
+    /// Whether the caller runs on this loop's thread.
+    @inlinable public var isCurrent: Bool {
+        endpoints_current_loop() == Unmanaged.passUnretained(self).toOpaque()
+    }
+
+    /// The loop on whose thread the caller runs, if it is one.
+    public static var current: EventLoop? {
+        endpoints_current_loop().map {
+            Unmanaged<EventLoop>.fromOpaque($0).takeUnretainedValue()
+        }
+    }
+
+    /// How often a job has kept this loop from its other work for more than 100 ms.
+    public var stallCount: Int { stalls.load(ordering: .relaxed) }
+
+    // MARK: executor
+
+    /// Takes a job from the runtime.
+    public func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        if isCurrent { return jobs.append(job) }
+        post { $0.jobs.append(job) }
+    }
+
+    /// The loop as an actor's executor.
+    @inlinable public func asUnownedSerialExecutor() -> UnownedSerialExecutor {
+        UnownedSerialExecutor(ordinary: self)
+    }
+
+    /// The loop as a task's preferred executor.
+    @inlinable public func asUnownedTaskExecutor() -> UnownedTaskExecutor {
+        UnownedTaskExecutor(ordinary: self)
+    }
+
+    /// Whether the caller is isolated to the actors of this loop.
+    public func isIsolatingCurrentContext() -> Bool? { isCurrent }
+
+    /// Traps unless the caller runs on this loop; called by `assumeIsolated` and the like.
+    public func checkIsolated() {
+        precondition(isCurrent, "not on this event loop")
+    }
+
+    // MARK: work from anywhere
+
+    /// Runs `body` on the loop: at once if that is where the caller is.
+    package func run(_ body: @escaping @Sendable () -> Void) {
+        if isCurrent { body() } else { post { $0.calls.append(body) } }
+    }
+
+    private func post(_ add: (inout Mailbox) -> Void) {
+        let previous = mailbox.withLock { box in
+            add(&box)
+            let state = box.state
+            switch state {
+            case .asleep: box.state = .awake
+            case .stopped: box.state = .runningLate
+            case .awake, .runningLate: break
+            }
+            return state
+        }
+        switch previous {
+        case .awake: hasMail.store(true, ordering: .releasing)
+        case .asleep:
+            hasMail.store(true, ordering: .releasing)
+            driver.wake()
+        case .stopped: runLate()
+        case .runningLate: break
+        }
+    }
+
+    /// Runs what was handed to a loop that has no thread, on the caller's; see Mailbox.swift.
+    private func runLate() {
+        let outer = endpoints_current_loop()
+        endpoints_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
+        defer { endpoints_set_current_loop(outer) }
+        repeat {
+            takeMail()
+            while runJobs() {}
+        } while !mailbox.withLock { box in
+            if box.isEmpty { box.state = .stopped }
+            return box.isEmpty
+        }
+    }
+
+    // MARK: jobs, on the loop
+
+    /// Puts a job at the end of the queue.
+    package func append(_ job: UnownedJob) { jobs.append(job) }
+
+    /// Runs a job at once; only from an event source or a timer, where no job is running.
+    package func runNow(_ job: UnownedJob) {
+        hot.pointee.callBudget = Self.callsPerJob
+        job.runSynchronously(
+            isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor()
+        )
+    }
+
+    private func takeMail() {
+        var calls: [@Sendable () -> Void] = []
+        mailbox.withLock { box in
+            hasMail.store(false, ordering: .relaxed)
+            for job in box.jobs { jobs.append(job) }
+            box.jobs.removeAll(keepingCapacity: true)
+            swap(&calls, &box.calls)
+        }
+        for call in calls { call() }
+    }
+
+    /// Runs a bounded number of jobs; answers whether any are left.
+    private func runJobs() -> Bool {
+        var budget = Self.jobsPerTurn
+        while budget > 0, let job = jobs.popFirst() {
+            runNow(job)
+            budget -= 1
+        }
+        return !jobs.isEmpty
+    }
+
+    // MARK: descriptors, on the loop
+
+    /// Begins to tell `source` of the descriptor's events.
+    ///
+    /// - Returns: 0 or -errno.
+    package func register(_ descriptor: Int32, _ source: any EventSource) -> Int32 {
+        if isStopping || hasStopped { return -ESHUTDOWN }
+        let result = driver.add(descriptor, token: table.insert(source, for: descriptor))
+        if result != 0 { table.remove(descriptor) }
+        return result
+    }
+
+    /// Ends that.
+    ///
+    /// - Parameter closing: Whether the caller closes the descriptor next, which takes it out of the
+    ///   readiness source by itself unless somebody else holds a copy of it.
+    package func deregister(_ descriptor: Int32, closing: Bool) {
+        table.remove(descriptor)
+        if !closing && !hasStopped { driver.remove(descriptor) }
+    }
+
+    // MARK: timers, on the loop
+
+    /// The loop's clock, in nanoseconds.
+    package var now: UInt64 { driver.now() }
+
+    /// Calls `action` on the loop at `deadline` (nanoseconds of the loop's clock), outside any job.
+    package func schedule(at deadline: UInt64, _ action: @escaping () -> Void) -> LoopTimer {
+        let timer = LoopTimer(deadline: deadline, action: action)
+        timers.insert(timer)
+        return timer
+    }
+
+    package func cancel(_ timer: LoopTimer) { timers.remove(timer) }
+
+    // MARK: the loop
+
+    private func run() {
+        blockSignals()
+        endpoints_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
+        let events = UnsafeMutableBufferPointer<LoopEvent>.allocate(capacity: 256)
+        defer { events.deallocate() }
+        hot.pointee.turnTime = driver.coarseNow()
+        repeat {
+            if hasMail.load(ordering: .acquiring) { takeMail() }
+            driver.arrange(&jobs)
+            let isBusy = runJobs()
+            noticeStall()
+            let count = waitForEvents(into: events, isBusy: isBusy)
+            hot.pointee.turnTime = driver.coarseNow()
+            for event in events[..<count] {
+                table.source(for: event.token)?.ready(event.readiness)
+            }
+            if timers.earliest != nil { fireTimers() }
+        } while !(isStopping && finish())
+        endpoints_set_current_loop(nil)
+    }
+
+    private func waitForEvents(
+        into events: UnsafeMutableBufferPointer<LoopEvent>, isBusy: Bool
+    ) -> Int {
+        if isBusy || isStopping || hasMail.load(ordering: .relaxed) {
+            return driver.wait(atMost: 0, into: events)
+        }
+        var limit: UInt64?
+        if let deadline = timers.earliest {
+            let now = driver.now()
+            limit = deadline > now ? deadline - now : 0
+        }
+        if limit == 0 { return driver.wait(atMost: 0, into: events) }
+        let maySleep = mailbox.withLock { box in
+            if box.isEmpty { box.state = .asleep }
+            return box.isEmpty
+        }
+        let count = driver.wait(atMost: maySleep ? limit : 0, into: events)
+        if maySleep { mailbox.withLock { $0.state = .awake } }
+        return count
+    }
+
+    private func fireTimers() {
+        let now = driver.now()
+        while let action = timers.popDue(at: now) { action() }
+    }
+
+    private func noticeStall() {
+        let worked = driver.coarseNow() &- hot.pointee.turnTime
+        guard worked > Self.stallLimit else { return }
+        if stalls.add(1, ordering: .relaxed).oldValue == 0 { onStall(.nanoseconds(worked)) }
+    }
+
+    // MARK: the end
+
+    /// Asks the loop to end: wakes whoever waits on it, runs what is ready, then ends the thread.
+    func stop() {
+        run { self.isStopping = true }
+    }
+
+    /// Waits until the thread is gone; blocks, so not on a thread that others need.
+    func join() { pthread_join(thread, nil) }
+
+    /// One round of ending; answers whether the loop is at rest.
+    private func finish() -> Bool {
+        for source in table.sources { source.loopWillStop() }
+        while let action = timers.popFirst() { action() }
+        while runJobs() {}
+        let isAtRest = mailbox.withLock { box in
+            guard box.isEmpty && jobs.isEmpty else { return false }
+            hasStopped = true
+            box.state = .stopped
+            return true
+        }
+        guard isAtRest else { return false }
+        driver.close()
+        return true
+    }
+
+    /// Signals are for the program's own threads; SIGPIPE is for nobody. What a fault raises stays.
+    private func blockSignals() {
+        var signals = sigset_t()
+        sigfillset(&signals)
+        for fault in [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGPROF, SIGSYS] {
+            sigdelset(&signals, fault)
+        }
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+    }
 }

@@ -2,10 +2,10 @@
 // No policy: a function here makes one system call, or reads one field.
 //
 // A system call answers its result, or -errno.
+//
+// This header must not define _GNU_SOURCE: the modules of Glibc and Dispatch are built without it, and
+// definitions that differ between modules are errors. What needs it is in CEndpoints.c.
 #pragma once
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -77,9 +77,7 @@ static inline long endpoints_sendfile(int out, int in, off_t *offset, size_t n) 
 static inline int endpoints_socket(int domain, int type, int protocol) {
   return (int)endpoints_result(socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
 }
-static inline int endpoints_accept(int fd, struct sockaddr_storage *address, socklen_t *length) {
-  return (int)endpoints_result(accept4(fd, (struct sockaddr *)address, length, SOCK_NONBLOCK | SOCK_CLOEXEC));
-}
+int endpoints_accept(int fd, struct sockaddr_storage *address, socklen_t *length);
 static inline int endpoints_bind(int fd, const struct sockaddr_storage *address, socklen_t length) {
   return (int)endpoints_result(bind(fd, (const struct sockaddr *)address, length));
 }
@@ -107,10 +105,11 @@ static inline int endpoints_set_linger(int fd, int on, int seconds) {
   struct linger l = {.l_onoff = on, .l_linger = seconds};
   return (int)endpoints_result(setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l));
 }
-static inline int endpoints_peer_credentials(int fd, struct ucred *credentials) {
-  socklen_t length = sizeof *credentials;
-  return (int)endpoints_result(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, &length));
-}
+struct endpoints_credentials {
+  int32_t pid;
+  uint32_t uid, gid;
+};
+int endpoints_peer_credentials(int fd, struct endpoints_credentials *credentials);
 // Bytes received and not yet read.
 static inline int endpoints_unread(int fd) {
   int n = 0;
@@ -126,6 +125,12 @@ static inline int endpoints_set_nonblocking(int fd) {
 static inline int endpoints_set_close_on_exec(int fd) { return (int)endpoints_result(fcntl(fd, F_SETFD, FD_CLOEXEC)); }
 static inline int endpoints_close(int fd) { return (int)endpoints_result(close(fd)); }
 static inline int endpoints_eventfd(void) { return (int)endpoints_result(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)); }
+
+// MARK: the process
+
+// Cores that the affinity mask allows, or -errno.
+int endpoints_affinity_count(void);
+void endpoints_name_thread(pthread_t thread, const char *name);
 
 // MARK: epoll
 

@@ -1,0 +1,61 @@
+// Who is told of a descriptor's events.
+//
+// An event of one batch may name a descriptor that was closed, and perhaps reused, earlier in the
+// batch (epoll(7), Q&A). So an entry has a generation that is part of the token; an event of an old
+// generation finds nobody.
+
+/// Something that is told of its descriptor's readiness, on the loop's thread, outside any job.
+package protocol EventSource: AnyObject {
+    /// The descriptor became ready.
+    nonisolated func ready(_ readiness: Readiness)
+    /// The loop is about to end: wake whoever waits, close what is open.
+    nonisolated func loopWillStop()
+}
+
+/// The sources of a loop by descriptor; touched on the loop's thread only.
+struct DescriptorTable {
+    private struct Entry {
+        // Unowned: a source takes itself out before it goes (`isolated deinit` on the loop).
+        unowned(unsafe) var source: (any EventSource)?
+        var generation: UInt32
+    }
+    private var entries: UnsafeMutableBufferPointer<Entry>
+
+    init() {
+        entries = .allocate(capacity: 64)
+        entries.initialize(repeating: Entry(source: nil, generation: 0))
+    }
+
+    /// Enters a source, and answers the token for its events.
+    mutating func insert(_ source: any EventSource, for descriptor: Int32) -> UInt64 {
+        let index = Int(descriptor)
+        if index >= entries.count { grow(toHold: index) }
+        entries[index].source = source
+        return UInt64(entries[index].generation) << 32 | UInt64(index)
+    }
+
+    mutating func remove(_ descriptor: Int32) {
+        entries[Int(descriptor)].source = nil
+        entries[Int(descriptor)].generation &+= 1
+    }
+
+    func source(for token: UInt64) -> (any EventSource)? {
+        let index = Int(token & 0xffff_ffff)
+        guard entries[index].generation == UInt32(token >> 32) else { return nil }
+        return entries[index].source
+    }
+
+    /// All sources of the moment.
+    var sources: [any EventSource] { entries.compactMap(\.source) }
+
+    func deallocate() { entries.deallocate() }
+
+    private mutating func grow(toHold index: Int) {
+        let capacity = max(index + 1, entries.count * 2)
+        let bigger = UnsafeMutableBufferPointer<Entry>.allocate(capacity: capacity)
+        let moved = bigger.moveInitialize(fromContentsOf: entries)
+        bigger[moved...].initialize(repeating: Entry(source: nil, generation: 0))
+        entries.deallocate()
+        entries = bigger
+    }
+}

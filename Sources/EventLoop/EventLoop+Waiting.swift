@@ -1,0 +1,102 @@
+// Waits that are not on the hot path: a sleep, and the next event of a descriptor. Each is a small
+// object that lives on the loop; ending it and cancelling it race there, not between threads.
+
+import CEndpoints
+
+extension EventLoop {
+    /// Waits for `duration` on the loop's timers, to the millisecond; never shorter.
+    ///
+    /// May be called from any task. Cancellation: returns at once.
+    ///
+    /// - Throws: `CancellationError`, also when the loop has been shut down.
+    public func sleep(for duration: Duration) async throws {
+        let wait = LoopWait(self)
+        let deadline = now &+ duration.nanosecondsClamped
+        _ = try await wait.suspend { [self] in
+            wait.timer = schedule(at: deadline) { wait.finish(.readable) }
+            return 0
+        }
+    }
+
+    /// Registers `descriptor`, waits for its next event, and deregisters it.
+    ///
+    /// May be called from any task; the descriptor must not be registered already. Cancellation: the
+    /// descriptor is deregistered when the call throws.
+    ///
+    /// - Returns: The event's readiness.
+    /// - Throws: `CancellationError`, or ``EventLoopError`` if the descriptor cannot be watched.
+    package func nextEvent(of descriptor: Int32) async throws -> Readiness {
+        let wait = LoopWait(self)
+        wait.descriptor = descriptor
+        return try await wait.suspend { [self] in register(descriptor, wait) }
+    }
+}
+
+extension Duration {
+    /// Nanoseconds, at least 0, at most some centuries.
+    package var nanosecondsClamped: UInt64 {
+        let (seconds, attoseconds) = components
+        guard seconds >= 0 && attoseconds >= 0 else { return 0 }
+        guard seconds < 4_000_000_000 else { return 4_000_000_000_000_000_000 }
+        return UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds) / 1_000_000_000
+    }
+}
+
+/// One suspended call.
+// Unchecked: touched on the loop's thread only, but for `descriptor`, set before it gets there.
+private final class LoopWait: EventSource, @unchecked Sendable {
+    private enum State {
+        case new
+        case waiting(UnsafeContinuation<Void, Never>)
+        case over
+    }
+    private let loop: EventLoop
+    private var state = State.new
+    private var readiness: Readiness?
+    private var failure: Int32 = 0
+    var descriptor: Int32?
+    var timer: LoopTimer?
+
+    init(_ loop: EventLoop) { self.loop = loop }
+
+    /// Runs `begin` on the loop (0 or -errno), and waits until `finish`.
+    func suspend(_ begin: @escaping @Sendable () -> Int32) async throws -> Readiness {
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                loop.run { self.start(continuation, begin) }
+            }
+        } onCancel: {
+            loop.run { self.finish(nil) }
+        }
+        if failure != 0 { throw EventLoopError(operation: "epoll_ctl", code: -failure) }
+        guard let readiness, !Task.isCancelled else { throw CancellationError() }
+        return readiness
+    }
+
+    private func start(_ continuation: UnsafeContinuation<Void, Never>, _ begin: () -> Int32) {
+        guard case .new = state, !loop.isStopping, !loop.hasStopped else {
+            state = .over  // Cancelled before it came here, or the loop is ending.
+            return continuation.resume()
+        }
+        failure = begin()
+        guard failure == 0 else {
+            state = .over
+            return continuation.resume()
+        }
+        state = .waiting(continuation)
+    }
+
+    func finish(_ readiness: Readiness?) {
+        let previous = state
+        state = .over
+        guard case .waiting(let continuation) = previous else { return }
+        self.readiness = readiness
+        if let descriptor { loop.deregister(descriptor, closing: false) }
+        if let timer { loop.cancel(timer) }
+        timer = nil
+        continuation.resume()
+    }
+
+    func ready(_ readiness: Readiness) { finish(readiness) }
+    func loopWillStop() { finish(nil) }
+}

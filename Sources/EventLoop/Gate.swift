@@ -1,0 +1,54 @@
+// Suspension without a continuation.
+//
+// A gate is an actor that is its own executor: the hop into it *is* the suspension, for its
+// `enqueue` merely keeps the job until the loop lets it go. Against a continuation this saves the
+// continuation's set-up and, above all, the resumption on the generic executor, by way of which a
+// task without executor preference would visit the global pool first.
+//
+// Rules, each paid for:
+//  - Close the gate in the same breath as the check that makes waiting necessary. An event opens
+//    it; `enqueue` on an open gate passes the job on. So no wake-up between check and hop is lost.
+//  - All of it happens on the loop's thread; the gate's mutual exclusion is the loop's.
+//  - The kept job runs as the loop's own (`EventLoop.runNow`), so the way back to an actor of the
+//    loop is no hop.
+//  - An isolated method of a gate must touch its state: the optimizer drops a hop to an actor whose
+//    code does nothing.
+//  - Waking says nothing about why. The waiter looks again, and at `Task.isCancelled`.
+//
+// A hop through an *open* gate puts the job at the end of the loop's queue: that is how a task lets
+// others run (`Task.yield` would go by way of the global pool).
+
+/// A place on a loop where one task waits until it is woken.
+package actor Gate: SerialExecutor {
+    private nonisolated let loop: EventLoop
+    // Safe: touched on the loop's thread only, as all of a gate is.
+    nonisolated(unsafe) private var job: UnownedJob?
+    // Safe: as `job`.
+    nonisolated(unsafe) private var isClosed = false
+    private var passed = 0
+
+    package init(_ loop: EventLoop) { self.loop = loop }
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        UnownedSerialExecutor(ordinary: self)
+    }
+
+    package nonisolated func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        if isClosed { self.job = job } else { loop.append(job) }
+    }
+
+    /// Waits until the gate is open.
+    package func pass() { passed &+= 1 }
+
+    /// Makes the next task wait.
+    package nonisolated func close() { isClosed = true }
+
+    /// Opens the gate, and answers the job of the task that waited, for the caller to run or queue.
+    package nonisolated func open() -> UnownedJob? {
+        isClosed = false
+        let kept = job
+        job = nil
+        return kept
+    }
+}

@@ -1,0 +1,56 @@
+// The seam below the loop: where readiness comes from, what time it is, and in which order ready
+// jobs run. Production has one answer (EpollDriver); a simulation gives another to the very same
+// loop. It is chosen when the loop is made and consulted once a turn, never once a message.
+
+/// What a descriptor can do now, as epoll(7) reports it.
+package struct Readiness: OptionSet, Sendable {
+    package let rawValue: UInt32
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    package static let readable = Readiness(rawValue: 0x001)  // EPOLLIN
+    package static let writable = Readiness(rawValue: 0x004)  // EPOLLOUT
+    package static let error = Readiness(rawValue: 0x008)  // EPOLLERR
+    package static let hangUp = Readiness(rawValue: 0x010)  // EPOLLHUP
+    package static let readHangUp = Readiness(rawValue: 0x2000)  // EPOLLRDHUP
+
+    /// Something ended: no further edge will come for what is still to be read.
+    package var isEnding: Bool { !isDisjoint(with: [.error, .hangUp, .readHangUp]) }
+}
+
+/// One report of readiness: the token given at registration, and what the descriptor can do.
+package struct LoopEvent: Sendable {
+    package var token: UInt64
+    package var readiness: Readiness
+
+    package init(token: UInt64, readiness: Readiness) {
+        self.token = token
+        self.readiness = readiness
+    }
+}
+
+/// Where a loop's readiness, time and order come from.
+///
+/// All but `wake` is called on the loop's thread.
+package protocol LoopDriver: AnyObject, Sendable {
+    /// Begins to report `descriptor`, edge-triggered, with `token`; present readiness is reported too.
+    ///
+    /// - Returns: 0 or -errno.
+    func add(_ descriptor: Int32, token: UInt64) -> Int32
+    /// Stops to report `descriptor`.
+    func remove(_ descriptor: Int32)
+    /// Waits for events.
+    ///
+    /// - Parameter nanoseconds: The longest wait; 0 only looks, `nil` waits until an event or `wake`.
+    /// - Returns: How many events were written to `events`.
+    func wait(atMost nanoseconds: UInt64?, into events: UnsafeMutableBufferPointer<LoopEvent>) -> Int
+    /// Ends a `wait` that is under way or comes next. From any thread.
+    func wake()
+    /// Nanoseconds of a clock that never goes back.
+    func now() -> UInt64
+    /// The same clock, cheaper, a few milliseconds behind.
+    func coarseNow() -> UInt64
+    /// May change the order of the jobs that are about to run.
+    func arrange(_ jobs: inout JobQueue)
+    /// Gives the driver's descriptors back.
+    func close()
+}
