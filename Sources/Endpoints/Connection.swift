@@ -1,66 +1,209 @@
+// A connection's nouns and state. It is an actor on its event loop, and the only place that
+// suspends for it: Connection+Waiting says how, Connection+Reading and +Writing move bytes,
+// Connection+Ending ends it.
+//
+// State is touched on the loop's thread only, but often outside any job of the actor: by an event,
+// a timer, a cancellation, or by a *lean call*. A lean call is a `nonisolated(nonsending)` method: it
+// runs where its caller runs, so neither end of the call asks the runtime where it is. If that is
+// the loop's thread the state is its own to use; elsewhere it takes the isolated way. Hence the
+// `nonisolated(unsafe)` below: the compiler cannot see what `loop.isCurrent` has established.
+
 import EventLoop
 import Logging
+import Synchronization
 
-/// A connection.
-public actor Connection {
-    /// Resets the connection.
-    public nonisolated func abort() {}
-    /// Closes.
-    public nonisolated(nonsending) func close() async {}
-    /// How it ended.
-    public nonisolated(nonsending) func ended() async throws -> ConnectionEnd { .closed }
+/// A stream of bytes in both directions, as an actor on its event loop.
+///
+/// One task may read at a time; writes are atomic and first come, first served. Iterating yields
+/// chunks until the peer's end. When the last reference is gone without a ``close()``, the
+/// descriptor is closed and a warning logged.
+public actor Connection: EventSource {
+    /// The loop on which the connection lives.
+    nonisolated let loop: EventLoop
+    nonisolated let facts: ConnectionFacts
+    nonisolated let origin: ConnectionOrigin
+    nonisolated let readGate: Gate
+    private nonisolated let idleLimit = Atomic<UInt64>(0)
 
+    /// What keeps a call from going straight to the transport; none of it in the usual case.
+    struct Obstacles: OptionSet {
+        let rawValue: UInt8
+        /// A task is reading.
+        static let reading = Obstacles(rawValue: 1)
+        /// Bytes that were read ahead or given back come first.
+        static let pushback = Obstacles(rawValue: 2)
+        /// A task is writing.
+        static let writing = Obstacles(rawValue: 4)
+        /// Our stream is over: `closeWrite`, or a write that was cut off.
+        static let writeEnded = Obstacles(rawValue: 8)
+        /// Closed, closing, or used up.
+        static let closed = Obstacles(rawValue: 16)
+    }
+
+    // Safe, all of these: see the opening comment.
+    nonisolated(unsafe) var transport: any Transport
+    nonisolated(unsafe) let base: BaseTransport
+    nonisolated(unsafe) var readObstacles: Obstacles = []
+    nonisolated(unsafe) var writeObstacles: Obstacles = []
+    /// The direction that the reader and the writer wait for; TLS may cross them.
+    nonisolated(unsafe) var readerNeedsWritable = false
+    nonisolated(unsafe) var writerNeedsReadable = false
+    /// The task whose cancellation `serve` watches for the connection's whole life.
+    nonisolated(unsafe) var owner: UnsafeMutableRawPointer?
+    nonisolated(unsafe) var readWait = SuspendedCall.none
+    nonisolated(unsafe) var lastActivity: UInt64
+    nonisolated(unsafe) var bytesRead = 0
+    nonisolated(unsafe) var bytesWritten = 0
+    nonisolated(unsafe) var phase = Phase.open
+    nonisolated(unsafe) var end: ConnectionEnd?
+    /// A read has returned the peer's end: nothing can be left unread.
+    nonisolated(unsafe) var hasReadEnd = false
+    /// What few connections need, made when they do.
+    nonisolated(unsafe) var extras: Extras?
+
+    init(
+        _ transport: any Transport, facts: ConnectionFacts, origin: ConnectionOrigin, on loop: EventLoop
+    ) {
+        self.transport = transport
+        base = transport.base
+        self.facts = facts
+        self.origin = origin
+        self.loop = loop
+        readGate = Gate(loop)
+        lastActivity = loop.hot.pointee.turnTime
+    }
+
+    /// A connection over a connected socket, which it owns from now on.
     static func make(
-        _ descriptor: consuming OwnedDescriptor, facts: ConnectionFacts, origin: ConnectionOrigin, on loop: EventLoop
-    ) -> Connection { fatalError("stub") }
-}
-/// How a connection ended.
-public enum ConnectionEnd: Sendable {
-    /// By us.
-    case closed
-    /// By the peer.
-    case peerClosed
-    /// Cut off.
-    case truncated
-    /// Failed.
-    case failed(EndpointError)
-}
-/// What is fixed when the connection is handed out.
-struct ConnectionFacts: Sendable {
-    var localAddress: SocketAddress
-    var remoteAddress: SocketAddress
-    var timeline = ConnectionTimeline()
-    var peerCredentials: PeerCredentials?
-}
-/// When each phase of the connection's making began and how long it took.
-public struct ConnectionTimeline: Sendable {
-    /// A phase that happened.
-    public struct Phase: Sendable {
-        /// When it began.
-        public var start: ContinuousClock.Instant
-        /// How long it took.
-        public var duration: Duration
+        _ descriptor: consuming OwnedDescriptor,
+        facts: ConnectionFacts,
+        origin: ConnectionOrigin,
+        on loop: EventLoop
+    ) -> Connection {
+        Connection(SocketTransport(descriptor), facts: facts, origin: origin, on: loop)
     }
-    /// Looking up the name.
-    public var resolve: Phase?
-    /// Connecting the socket.
-    public var connect: Phase?
-}
-/// Who is at the other end of a UNIX socket (SO_PEERCRED).
-public struct PeerCredentials: Hashable, Sendable {
-    /// Process.
-    public var pid: Int32
-    /// User.
-    public var uid: UInt32
-    /// Group.
-    public var gid: UInt32
-}
-/// What a connection says of where it comes from, in errors and in the log: shared by all connections of a listener.
-final class ConnectionOrigin: Sendable {
-    let endpoint: String
-    let logger: Logger
-    init(endpoint: String, logger: Logger) {
-        self.endpoint = endpoint
-        self.logger = logger
+
+    isolated deinit {
+        if phase == .closed { return }
+        extras?.timer.map(loop.cancel)
+        base.close(on: loop, reset: false)
+        origin.logger.warning(
+            "connection dropped without close",
+            metadata: [
+                "endpoint": "\(origin.endpoint)", "remote": "\(facts.remoteAddress)",
+            ]
+        )
     }
+
+    /// The loop, as the executor of this actor and of any actor that wants to live with it.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor {
+        loop.asUnownedSerialExecutor()
+    }
+
+    // MARK: facts
+
+    /// Our own address.
+    public nonisolated var localAddress: SocketAddress { facts.localAddress }
+
+    /// The peer's address.
+    public nonisolated var remoteAddress: SocketAddress { facts.remoteAddress }
+
+    /// Who is at the other end of a UNIX socket; `nil` on other transports.
+    public nonisolated var peerCredentials: PeerCredentials? { facts.peerCredentials }
+
+    /// How the connection was made: each phase with its start and duration.
+    public nonisolated var timeline: ConnectionTimeline { facts.timeline ?? ConnectionTimeline() }
+
+    // MARK: time limit
+
+    /// How long no byte may pass in either direction before the connection is aborted; `nil`, as at
+    /// first, for ever.
+    ///
+    /// A call that waits then throws ``EndpointError`` with code `timedOut`. Setting it starts the
+    /// time anew.
+    public nonisolated var idleTimeout: Duration? {
+        get {
+            let limit = idleLimit.load(ordering: .relaxed)
+            return limit == 0 ? nil : .nanoseconds(limit)
+        }
+        set {
+            let limit = newValue.map { max($0.nanosecondsClamped, 1) } ?? 0
+            idleLimit.store(limit, ordering: .relaxed)
+            loop.run { self.restartIdleTimer() }
+        }
+    }
+
+    /// Starts the idle timer, which looks at `lastActivity` only when it fires.
+    nonisolated func restartIdleTimer() {
+        if let timer = extras?.timer { loop.cancel(timer) }
+        extras?.timer = nil
+        guard phase == .open, idleLimit.load(ordering: .relaxed) > 0 else { return }
+        lastActivity = loop.now
+        scheduleIdleTimer()
+    }
+
+    private nonisolated func scheduleIdleTimer() {
+        // `lastActivity` is coarse: up to 4 ms behind.
+        let deadline = lastActivity &+ idleLimit.load(ordering: .relaxed) &+ 4_000_000
+        makeExtras().timer = loop.schedule(at: deadline) { [weak self] in
+            guard let self, self.phase == .open else { return }
+            self.extras?.timer = nil
+            let limit = self.idleLimit.load(ordering: .relaxed)
+            guard limit > 0 else { return }
+            if self.loop.now &- self.lastActivity < limit { return self.scheduleIdleTimer() }
+            let error = self.error(
+                .timedOut, "wait", reason: "idle for \(Duration.nanoseconds(limit).inSeconds)"
+            )
+            self.endNow(.failed(error), reset: true)
+        }
+    }
+
+    // MARK: state that few need
+
+    /// Where the connection is in its life.
+    enum Phase { case open, closing, closed }
+
+    final class Extras {
+        /// Bytes read ahead, or given back by a call that was cancelled.
+        var pushback = ReadBuffer(capacity: .max)
+        var writeGate: Gate?
+        var writeWait = SuspendedCall.none
+        var writersInLine: [WriterInLine] = []
+        var endWaiters: [Gate] = []
+        var closeWaiters: [Gate] = []
+        /// The idle limit while the connection is open, the limit of `close` while it closes.
+        var timer: LoopTimer?
+        /// A write was cut off: the stream is not whole.
+        var isBroken = false
+    }
+
+    /// A task that waits for its turn to write.
+    final class WriterInLine {
+        let gate: Gate
+        /// The turn was handed to it; it must use it or pass it on.
+        var hasTurn = false
+
+        init(_ gate: Gate) { self.gate = gate }
+    }
+
+    nonisolated func makeExtras() -> Extras {
+        if let extras { return extras }
+        let made = Extras()
+        extras = made
+        return made
+    }
+
+    // MARK: errors
+
+    /// An error of this connection.
+    nonisolated func error(
+        _ code: EndpointError.Code, _ operation: String, reason: String? = nil, received: [UInt8] = []
+    ) -> EndpointError {
+        EndpointError(
+            code, operation: operation, endpoint: name, reason: reason, received: received
+        )
+    }
+
+    /// What messages call this connection: the peer, and by way of what it was reached.
+    nonisolated var name: String { "\(origin.endpoint) (\(facts.remoteAddress))" }
 }

@@ -1,0 +1,231 @@
+// How a connection ends: in order (`close`), at once (`abort`), by the peer, by a failure.
+//
+// An orderly close lets the writes that were called before it finish, says the transport's goodbye,
+// and closes the descriptor. It lingers only where that would destroy what we sent: closing a TCP
+// socket with unread bytes sends a reset (RFC 9293, section 3.10.4; RFC 1122, section 4.2.2.13), so then
+// our direction is shut down and what comes is dropped for a bounded time.
+//
+// Inside, closing does not look at cancellation: who cancels `close` aborts the connection, which
+// wakes it like everybody else.
+
+import EventLoop
+
+extension Connection {
+    static let lingerLimit: UInt64 = 1_000_000_000
+    static let mostDiscarded = 1 << 20
+
+    /// Sends the end of our stream, and keeps reading.
+    ///
+    /// The peer reads end of file after all bytes written before: shutdown(2) with `SHUT_WR` on a
+    /// socket. A second call does nothing.
+    ///
+    /// Cancellation: while an earlier write drains nothing is sent, and calling again is safe.
+    ///
+    /// - Throws: `CancellationError`, or ``EndpointError``: `connectionReset` if the peer is gone,
+    ///   `partialWrite` after a write that was cut off, `closed` after ``close()``.
+    public nonisolated(nonsending) func closeWrite() async throws {
+        try await isolatedCloseWrite()
+    }
+
+    private func isolatedCloseWrite() async throws {
+        if isWriteFinished { return }
+        do { try await takeWriteTurn() } catch {
+            if isWriteFinished && !(error is CancellationError) { return }
+            throw error
+        }
+        defer { passWriteTurn() }
+        var isDone = false
+        try await keepWriting(hasBegun: { false }) {
+            if isDone { return nil }
+            let transfer = transport.closeWrite()
+            isDone = transfer.isMoved
+            return transfer
+        }
+        writeObstacles.insert(.writeEnded)
+    }
+
+    /// Whether the end of our stream has been sent already.
+    private var isWriteFinished: Bool {
+        phase == .open && writeObstacles.contains(.writeEnded) && extras?.isBroken != true
+    }
+
+    /// Finishes the writes that were called before, says goodbye, and closes.
+    ///
+    /// Never throws, and may be called any number of times; each returns when the descriptor is
+    /// closed. After a write that was cut off the peer gets a reset, since an orderly end would
+    /// pretend that the stream was whole.
+    ///
+    /// Cancellation: aborts, and returns at once.
+    public nonisolated(nonsending) func close() async {
+        if loop.isCurrent && closeAtOnce() { return }
+        await isolatedClose()
+    }
+
+    private func isolatedClose() async {
+        if closeAtOnce() { return }
+        await withTaskCancellationHandler {
+            await self.closeInOrder()
+        } onCancel: {
+            loop.run { self.endNow(.closed, reset: true) }
+        }
+    }
+
+    /// Closes even if the task is cancelled, but takes no longer than a second from then.
+    func closeShielded() async {
+        if closeAtOnce() { return }
+        await withTaskCancellationHandler {
+            await self.closeInOrder()
+        } onCancel: {
+            loop.run { self.abort(after: Self.lingerLimit) }
+        }
+    }
+
+    /// Resets the connection, at once: what was not sent is dropped, and the peer's next call fails.
+    ///
+    /// Whoever waits on the connection gets `closed`. RFC 9293, section 3.10.5.
+    public nonisolated func abort() {
+        loop.run { self.endNow(.closed, reset: true) }
+    }
+
+    /// Waits until the connection has ended, and tells how; notices a dead peer without reading.
+    ///
+    /// What came first is remembered, and any number of tasks may wait. `.peerClosed` means that the
+    /// peer has ended its stream: bytes may be unread, and writing may still work.
+    ///
+    /// Cancellation: stops waiting; the connection is as it was.
+    ///
+    /// - Throws: `CancellationError`, and nothing else.
+    public nonisolated(nonsending) func ended() async throws -> ConnectionEnd {
+        try await isolatedEnded()
+    }
+
+    private func isolatedEnded() async throws -> ConnectionEnd {
+        while true {
+            if let end { return end }
+            if Task.isCancelled { throw CancellationError() }
+            do { try register(for: "wait for the end of") } catch {
+                return .failed(error as? EndpointError ?? self.error(.closed, "wait"))
+            }
+            let gate = Gate(loop)
+            makeExtras().endWaiters.append(gate)
+            gate.close()
+            await wait(at: gate)
+            extras?.endWaiters.removeAll { $0 === gate }
+        }
+    }
+
+    // MARK: the way to the end, on the loop
+
+    /// Closes without a wait where nothing asks for one.
+    private nonisolated func closeAtOnce() -> Bool {
+        switch phase {
+        case .closed: return true
+        case .closing: return false
+        case .open: break
+        }
+        guard !writeObstacles.contains(.writing), transport === base else { return false }
+        let isBroken = extras?.isBroken == true
+        if !isBroken && !hasReadEnd && base.unreadCount > 0 { return false }
+        endNow(.closed, reset: isBroken)
+        return true
+    }
+
+    private func closeInOrder() async {
+        guard phase == .open else { return await waitUntilClosed() }
+        phase = .closing
+        readObstacles.insert(.closed)
+        writeObstacles.insert(.closed)
+        finish(with: .closed)
+        wake(readGate)
+        if writeObstacles.contains(.writing) { await waitForWrites() }
+        let isBroken = extras?.isBroken == true
+        if !isBroken && phase == .closing {
+            await sayGoodbye()
+            await linger()
+        }
+        endNow(.closed, reset: isBroken)
+    }
+
+    private func waitUntilClosed() async {
+        while phase != .closed {
+            let gate = Gate(loop)
+            makeExtras().closeWaiters.append(gate)
+            gate.close()
+            await gate.pass()
+        }
+    }
+
+    private func waitForWrites() async {
+        let closer = getInLine()
+        while !closer.hasTurn && phase == .closing {
+            closer.gate.close()
+            await closer.gate.pass()
+        }
+    }
+
+    /// Sends the transport's own end, such as TLS's close_notify.
+    private func sayGoodbye() async {
+        guard transport !== base, !writeObstacles.contains(.writeEnded) else { return }
+        while phase == .closing {
+            let transfer = transport.closeWrite()
+            guard transfer.wouldBlock, (try? register(for: "close")) != nil else { return }
+            let extras = makeExtras()
+            let gate = extras.writeGate ?? Gate(loop)
+            extras.writeGate = gate
+            writerNeedsReadable = transfer == .needsReadable
+            gate.close()
+            await gate.pass()
+        }
+    }
+
+    /// Drops what the peer still sends, up to its end, a mebibyte, or a second.
+    private func linger() async {
+        guard phase == .closing, !hasReadEnd else { return }
+        guard transport.lingers || base.unreadCount > 0 else { return }
+        base.shutDownWrite()
+        abort(after: Self.lingerLimit, reset: false)
+        var left = Self.mostDiscarded
+        readerNeedsWritable = false
+        while phase == .closing && left > 0 {
+            let transfer = base.discard()
+            if transfer.rawValue > 0 {
+                left -= transfer.rawValue
+                continue
+            }
+            guard transfer.wouldBlock, (try? register(for: "close")) != nil else { return }
+            readGate.close()
+            await readGate.pass()
+        }
+    }
+
+    /// Ends the connection after some time, unless it has ended by then.
+    private nonisolated func abort(after nanoseconds: UInt64, reset: Bool = true) {
+        guard phase != .closed else { return }
+        let extras = makeExtras()
+        if let timer = extras.timer { loop.cancel(timer) }
+        extras.timer = loop.schedule(at: loop.now &+ nanoseconds) { [weak self] in
+            self?.endNow(.closed, reset: reset)
+        }
+    }
+
+    /// Remembers how the connection ended, if nothing came before, and tells who waits for that.
+    nonisolated func finish(with end: ConnectionEnd) {
+        guard self.end == nil else { return }
+        self.end = end
+        guard let extras else { return }
+        for gate in extras.endWaiters { wake(gate) }
+    }
+
+    /// The end of every way: closes the descriptor and wakes whoever waits.
+    nonisolated func endNow(_ end: ConnectionEnd, reset: Bool) {
+        guard phase != .closed else { return }
+        phase = .closed
+        finish(with: end)
+        readObstacles.insert(.closed)
+        writeObstacles.insert(.closed)
+        if let timer = extras?.timer { loop.cancel(timer) }
+        extras?.timer = nil
+        base.close(on: loop, reset: reset)
+        wakeAll()
+    }
+}

@@ -1,0 +1,213 @@
+// Reading: one task at a time. Each form is a lean call (Connection.swift): on the loop it tries, and
+// if that would block waits at the gate; the gate's function makes the next attempt, for there one
+// is on the loop for sure. Elsewhere, and for tasks that nobody watches, it takes the isolated way.
+//
+// Bytes that were read and not taken (a cancelled `read(exactly:)`, what `lines` read ahead) are
+// pushed back, and the next read of any form gets them first.
+
+import CEndpoints
+import EventLoop
+
+extension Connection {
+    /// Reads what has come into `buffer`, behind what it holds; waits until there is something.
+    ///
+    /// The fast and safe form: an empty buffer borrows its memory from the loop only while it holds
+    /// bytes.
+    ///
+    /// Cancellation: no byte is lost, and the connection stays usable.
+    ///
+    /// - Returns: How many bytes were appended; 0 at the peer's end.
+    /// - Throws: `CancellationError`, or ``EndpointError``: `busy` if another task is reading,
+    ///   `invalidArgument` if the buffer is full, `closed`, `connectionReset` and others.
+    @discardableResult
+    public nonisolated(nonsending) func read(into buffer: inout ReadBuffer) async throws -> Int {
+        while loop.isCurrent {
+            if Task.isCancelled { throw CancellationError() }
+            var transfer = attemptRead(into: &buffer)
+            if transfer.isMoved { return transfer.rawValue }
+            try check(transfer, "read")
+            guard ownsCurrentTask else { break }
+            beginReadWait(transfer)
+            transfer = await readGate.read(self, into: &buffer)
+            if transfer.isMoved { return transfer.rawValue }
+        }
+        return try await isolatedRead(into: &buffer)
+    }
+
+    private func isolatedRead(into buffer: inout ReadBuffer) async throws -> Int {
+        while true {
+            if Task.isCancelled { throw CancellationError() }
+            let transfer = attemptRead(into: &buffer)
+            if transfer.isMoved { return transfer.rawValue }
+            try check(transfer, "read")
+            await waitToRead(transfer)
+        }
+    }
+
+    /// Reads into the caller's own memory; waits until there is something.
+    ///
+    /// Cancellation: no byte is lost, and the connection stays usable.
+    ///
+    /// - Returns: How many bytes were appended; 0 at the peer's end.
+    /// - Throws: As ``read(into:)-(ReadBuffer)``; `invalidArgument` if the span has no room.
+    @discardableResult
+    public nonisolated(nonsending) func read(into span: inout OutputRawSpan) async throws -> Int {
+        while loop.isCurrent {
+            if Task.isCancelled { throw CancellationError() }
+            var transfer = attemptRead(into: &span)
+            if transfer.isMoved { return transfer.rawValue }
+            try check(transfer, "read")
+            guard ownsCurrentTask else { break }
+            beginReadWait(transfer)
+            transfer = await readGate.read(self, into: &span)
+            if transfer.isMoved { return transfer.rawValue }
+        }
+        return try await isolatedRead(into: &span)
+    }
+
+    private func isolatedRead(into span: inout OutputRawSpan) async throws -> Int {
+        while true {
+            if Task.isCancelled { throw CancellationError() }
+            let transfer = attemptRead(into: &span)
+            if transfer.isMoved { return transfer.rawValue }
+            try check(transfer, "read")
+            await waitToRead(transfer)
+        }
+    }
+
+    // MARK: attempts, on the loop
+
+    nonisolated func attemptRead(into buffer: inout ReadBuffer) -> Transfer {
+        if !readObstacles.isEmpty || buffer.count == buffer.capacity {
+            return attemptReadPastObstacle(into: &buffer)
+        }
+        guard takeTurn() else { return .needsTurn }
+        return noteRead(buffer.fill { transport.read(into: $0) })
+    }
+
+    nonisolated func attemptRead(into span: inout OutputRawSpan) -> Transfer {
+        if !readObstacles.isEmpty || span.freeCapacity == 0 {
+            return attemptReadPastObstacle(into: &span)
+        }
+        guard takeTurn() else { return .needsTurn }
+        let transfer = span.withUnsafeMutableBytes { buffer, count in
+            let transfer = transport.read(
+                into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
+            )
+            if transfer.rawValue > 0 { count += transfer.rawValue }
+            return transfer
+        }
+        return noteRead(transfer)
+    }
+
+    /// Counts a call against the job's budget; false when others must run first.
+    private nonisolated func takeTurn() -> Bool {
+        let hot = loop.hot
+        if hot.pointee.callBudget <= 0 { return false }
+        hot.pointee.callBudget &-= 1
+        return true
+    }
+
+    private nonisolated func noteRead(_ transfer: Transfer) -> Transfer {
+        if transfer.rawValue > 0 {
+            lastActivity = loop.hot.pointee.turnTime
+            bytesRead &+= transfer.rawValue
+        } else if transfer.rawValue == 0 {
+            hasReadEnd = true
+            if end == nil { finish(with: .peerClosed) }
+        }
+        return transfer
+    }
+
+    /// Called by the gate, on the loop, when the reader was woken.
+    nonisolated func resumeRead(into buffer: inout ReadBuffer) -> Transfer {
+        endReadWait()
+        return Task.isCancelled ? .needsReadable : attemptRead(into: &buffer)
+    }
+
+    nonisolated func resumeRead(into span: inout OutputRawSpan) -> Transfer {
+        endReadWait()
+        return Task.isCancelled ? .needsReadable : attemptRead(into: &span)
+    }
+
+    private nonisolated func attemptReadPastObstacle(into buffer: inout ReadBuffer) -> Transfer {
+        if !readObstacles.isDisjoint(with: [.reading, .closed]) { return .refused }
+        if buffer.count == buffer.capacity { return .noRoom }
+        return takePushback(atMost: buffer.capacity - buffer.count) { buffer.append($0) }
+    }
+
+    private nonisolated func attemptReadPastObstacle(into span: inout OutputRawSpan) -> Transfer {
+        if !readObstacles.isDisjoint(with: [.reading, .closed]) { return .refused }
+        if span.freeCapacity == 0 { return .noRoom }
+        return takePushback(atMost: span.freeCapacity) { bytes in
+            span.withUnsafeMutableBytes { buffer, count in
+                let room = UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
+                room.copyMemory(from: bytes)
+                count += bytes.count
+            }
+        }
+    }
+
+    /// Gives back bytes that were read ahead.
+    private nonisolated func takePushback(
+        atMost limit: Int, _ take: (UnsafeRawBufferPointer) -> Void
+    ) -> Transfer {
+        guard let extras else { return .refused }
+        let count = min(limit, extras.pushback.count)
+        take(UnsafeRawBufferPointer(rebasing: extras.pushback.readable[..<count]))
+        extras.pushback.removeFirst(count)
+        if extras.pushback.isEmpty {
+            extras.pushback = ReadBuffer(capacity: .max)
+            readObstacles.remove(.pushback)
+        }
+        return .moved(count)
+    }
+
+    /// Puts bytes before all that are still to be read. On the loop.
+    nonisolated func pushBack(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count > 0 else { return }
+        let extras = makeExtras()
+        if extras.pushback.isEmpty {
+            extras.pushback.append(bytes)
+        } else {
+            var joined = ReadBuffer(capacity: .max)
+            joined.append(bytes)
+            joined.append(extras.pushback.readable)
+            extras.pushback = joined
+        }
+        readObstacles.insert(.pushback)
+    }
+
+    // MARK: waiting, on the loop
+
+    /// In the same breath as the attempt that would block.
+    private nonisolated func beginReadWait(_ transfer: Transfer) {
+        readObstacles.insert(.reading)
+        readerNeedsWritable = transfer == .needsWritable
+        readWait = SuspendedCall(operation: .read, since: loop.hot.pointee.turnTime)
+        // An open gate sends the job to the end of the queue: a turn for the others.
+        if transfer != .needsTurn { readGate.close() }
+    }
+
+    private nonisolated func endReadWait() {
+        readObstacles.remove(.reading)
+        readWait = .none
+    }
+
+    func waitToRead(_ transfer: Transfer) async {
+        beginReadWait(transfer)
+        await wait(at: readGate)
+        endReadWait()
+    }
+}
+
+extension Gate {
+    /// Waits until the gate is open, then reads.
+    func read(_ connection: Connection, into buffer: inout ReadBuffer) -> Transfer {
+        connection.resumeRead(into: &buffer)
+    }
+
+    func read(_ connection: Connection, into span: inout OutputRawSpan) -> Transfer {
+        connection.resumeRead(into: &span)
+    }
+}

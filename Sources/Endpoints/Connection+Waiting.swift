@@ -1,0 +1,149 @@
+// The only place where a task sleeps for a connection.
+//
+// A call tries first and waits only when that would block. Three rules keep wake-ups from being
+// lost or misdirected:
+//  1. The gate is closed in the same breath as the check that makes waiting necessary (Gate.swift).
+//  2. An event, a cancellation or `close` merely wakes the waiter, which tries again, or finds
+//     `Task.isCancelled`, or that the connection is closed. So no state says who woke whom, and a
+//     wake-up meant for somebody who has gone is harmless.
+//  3. State is touched on the loop's thread only; a cancellation from elsewhere is posted there.
+//
+// Owner's cancellation: a cancellation handler costs 1,400 instructions to install. `serve` installs
+// one for the whole handler task, which wakes every waiter of the connection; a wait by that task
+// need only look at `Task.isCancelled`. A wait by any other task installs its own. "Which task is
+// this" is `swift_task_getCurrent`; were it ever to answer nil, every wait would install a handler.
+
+import CEndpoints
+import EventLoop
+
+/// What a suspended call waits for, and since when: kept for whoever looks into a running program.
+struct SuspendedCall {
+    enum Operation: UInt8, Sendable {
+        case none, read, write, writeTurn
+    }
+    var operation: Operation
+    /// Nanoseconds of the loop's clock, to a few milliseconds.
+    var since: UInt64
+
+    static let none = SuspendedCall(operation: .none, since: 0)
+}
+
+extension Connection {
+    /// Whether the caller is the task that `serve` watches.
+    nonisolated var ownsCurrentTask: Bool {
+        owner != nil && owner == endpoints_current_task()
+    }
+
+    /// Waits at `gate`, which the caller has just closed, until somebody wakes it or the task is
+    /// cancelled. On the loop.
+    func wait(at gate: Gate) async {
+        if ownsCurrentTask {
+            if !Task.isCancelled { await gate.pass() }
+            return
+        }
+        await withTaskCancellationHandler {
+            // By way of self: a closure that does not capture it is not isolated to this actor, and
+            // would leave the loop.
+            if !Task.isCancelled { await self.pass(gate) }
+        } onCancel: {
+            loop.run { self.wake(gate) }
+        }
+    }
+
+    private func pass(_ gate: Gate) async { await gate.pass() }
+
+    /// Opens a gate, and queues whoever waits there.
+    nonisolated func wake(_ gate: Gate) {
+        if let job = gate.open() { loop.append(job) }
+    }
+
+    /// Wakes every waiter: the owner was cancelled, or the connection has ended.
+    nonisolated func wakeAll() {
+        wake(readGate)
+        guard let extras else { return }
+        if let gate = extras.writeGate { wake(gate) }
+        for writer in extras.writersInLine { wake(writer.gate) }
+        for gate in extras.endWaiters { wake(gate) }
+        for gate in extras.closeWaiters { wake(gate) }
+    }
+
+    /// Runs `body` as the owner of the connection: its waits need no cancellation handler each.
+    func withOwner<Result>(_ body: (isolated Connection) async throws -> Result) async rethrows -> Result {
+        guard owner == nil else { return try await body(self) }
+        owner = endpoints_current_task()
+        defer { owner = nil }
+        return try await withTaskCancellationHandler {
+            try await body(self)
+        } onCancel: {
+            loop.run { self.wakeAll() }
+        }
+    }
+
+    // MARK: EventSource
+
+    /// Notes what the transport became ready for, and wakes whoever waits for it.
+    package nonisolated func ready(_ readiness: Readiness) {
+        base.note(readiness)
+        if readiness.isEnding && end == nil, let end = transport.end(after: readiness) {
+            finish(with: end)
+        }
+        if let extras, let gate = extras.writeGate {
+            if writerNeedsReadable ? base.isReadable : base.isWritable { wake(gate) }
+        }
+        guard readerNeedsWritable ? base.isWritable : base.isReadable else { return }
+        // At once, while the connection is in the cache.
+        if let job = readGate.open() { loop.runNow(job) }
+    }
+
+    package nonisolated func loopWillStop() {
+        endNow(.closed, reset: false)
+    }
+
+    /// Registers with the loop, at the first "would block".
+    nonisolated func register(for operation: String) throws {
+        if base.isRegistered { return }
+        let result = base.register(on: loop, self)
+        if result != 0 { throw systemError(-result, operation) }
+    }
+
+    /// Turns a transfer that moved nothing into what its caller must do: wait, or throw.
+    nonisolated func check(_ transfer: Transfer, _ operation: String) throws {
+        if transfer.wouldBlock { return try register(for: operation) }
+        if transfer == .needsTurn { return }
+        throw failure(transfer, operation)
+    }
+
+    private nonisolated func failure(_ transfer: Transfer, _ operation: String) -> any Error {
+        if transfer == .refused { return refusal(operation) }
+        if transfer == .noRoom {
+            return error(.invalidArgument, operation, reason: "the buffer has no room")
+        }
+        let error =
+            transfer.errorCode.map { systemError($0, operation) }
+            ?? transport.failure ?? error(.closed, operation)
+        finish(with: error.code == .truncated ? .truncated : .failed(error))
+        return error
+    }
+
+    nonisolated func systemError(_ code: Int32, _ operation: String) -> EndpointError {
+        EndpointError(errno: code, operation: operation, endpoint: name)
+    }
+
+    /// Why the connection's own state refuses a call.
+    nonisolated func refusal(_ operation: String) -> EndpointError {
+        let obstacles = operation == "read" ? readObstacles : writeObstacles
+        if obstacles.contains(.closed) {
+            if case .failed(let error) = end, error.code == .timedOut { return error }
+            return error(.closed, operation, reason: "the connection is closed")
+        }
+        if obstacles.contains(.writeEnded) {
+            if extras?.isBroken == true {
+                return error(
+                    .partialWrite, operation, reason: "an earlier write was cancelled half-way"
+                )
+            }
+            return error(.closed, operation, reason: "closeWrite was called")
+        }
+        return error(.busy, operation, reason: "another task is already reading this connection")
+    }
+}

@@ -1,0 +1,82 @@
+import EventLoop
+import Logging
+
+/// What is known of a connection and does not change: fixed when it is handed out.
+final class ConnectionFacts: Sendable {
+    let localAddress: SocketAddress
+    let remoteAddress: SocketAddress
+    let peerCredentials: PeerCredentials?
+    let timeline: ConnectionTimeline?
+
+    init(
+        localAddress: SocketAddress,
+        remoteAddress: SocketAddress,
+        timeline: ConnectionTimeline? = nil,
+        peerCredentials: PeerCredentials? = nil
+    ) {
+        self.localAddress = localAddress
+        self.remoteAddress = remoteAddress
+        self.timeline = timeline
+        self.peerCredentials = peerCredentials
+    }
+}
+
+/// When each phase of a connection's making began, and how long it took.
+///
+/// A phase that did not happen is `nil`.
+public struct ConnectionTimeline: Sendable, Hashable {
+    /// A phase that happened.
+    public struct Phase: Sendable, Hashable {
+        /// When it began.
+        public var start: ContinuousClock.Instant
+        /// How long it took.
+        public var duration: Duration
+
+        /// Makes a phase.
+        public init(start: ContinuousClock.Instant, duration: Duration) {
+            self.start = start
+            self.duration = duration
+        }
+    }
+
+    /// Looking up the name.
+    public var resolve: Phase?
+    /// Connecting the socket.
+    public var connect: Phase?
+
+    /// A timeline in which nothing has happened yet.
+    public init() {}
+}
+
+/// Who is at the other end of a UNIX socket: SO_PEERCRED of unix(7), taken when it connected.
+public struct PeerCredentials: Sendable, Hashable {
+    /// The process; it may have ended since, and its number been given to another.
+    public var pid: Int32
+    /// The effective user.
+    public var uid: UInt32
+    /// The effective group.
+    public var gid: UInt32
+}
+
+/// Where a connection comes from, for errors and the log: one object for all of a listener's.
+final class ConnectionOrigin: Sendable {
+    let endpoint: String
+    let logger: Logger
+
+    init(endpoint: String, logger: Logger) {
+        self.endpoint = endpoint
+        self.logger = logger
+    }
+}
+
+/// How a connection ended.
+public enum ConnectionEnd: Sendable {
+    /// We closed or aborted it.
+    case closed
+    /// The peer sent the end of its stream.
+    case peerClosed
+    /// The peer's stream was cut off: the transport ended before the protocol on it did.
+    case truncated
+    /// A system call or the peer ended it.
+    case failed(EndpointError)
+}

@@ -1,0 +1,112 @@
+// A stream socket. A short read empties it, so the next call answers "would block" by itself; but
+// not after a hang-up: no further edge will come, and the end must still be fetched (epoll(7)).
+
+import CEndpoints
+import EventLoop
+
+final class SocketTransport: BaseTransport, Transport {
+    private(set) var descriptor: Int32
+
+    init(_ descriptor: consuming OwnedDescriptor) { self.descriptor = descriptor.take() }
+
+    deinit {
+        if descriptor >= 0 { _ = endpoints_close(descriptor) }
+    }
+
+    var base: BaseTransport { self }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        guard isReadable else { return .needsReadable }
+        while true {
+            let n = endpoints_recv(descriptor, buffer.baseAddress, buffer.count)
+            if n > 0 {
+                if n < buffer.count && !hasHungUp { isReadable = false }
+                return .moved(n)
+            }
+            if n == 0 { return pendingError == 0 ? .moved(0) : .systemError(pendingError) }
+            if n == -Int(EAGAIN) {
+                isReadable = false
+                return .needsReadable
+            }
+            if n != -Int(EINTR) { return Transfer(rawValue: n) }
+        }
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) -> Transfer {
+        guard isWritable else { return .needsWritable }
+        while true {
+            let n = endpoints_send(descriptor, bytes.baseAddress, bytes.count)
+            if n >= 0 {
+                if n < bytes.count { isWritable = false }
+                return .moved(n)
+            }
+            if n != -Int(EINTR) { return written(n) }
+        }
+    }
+
+    func write(_ parts: UnsafeBufferPointer<iovec>) -> Transfer {
+        guard isWritable else { return .needsWritable }
+        while true {
+            let n = endpoints_sendv(descriptor, parts.baseAddress, min(parts.count, 1024))
+            if n >= 0 { return .moved(n) }
+            if n != -Int(EINTR) { return written(n) }
+        }
+    }
+
+    private func written(_ n: Int) -> Transfer {
+        guard n == -Int(EAGAIN) else { return Transfer(rawValue: n) }
+        isWritable = false
+        return .needsWritable
+    }
+
+    func closeWrite() -> Transfer {
+        let result = endpoints_shutdown(descriptor, Int32(SHUT_WR))
+        // ENOTCONN: the peer has reset the connection; a read will say so.
+        return result == -ENOTCONN ? .moved(0) : Transfer(rawValue: Int(result))
+    }
+
+    func end(after readiness: Readiness) -> ConnectionEnd? {
+        guard readiness.isEnding else { return nil }
+        if readiness.contains(.error) && pendingError == 0 {
+            // Asking clears it, so it is kept for the reads to come.
+            pendingError = max(endpoints_get_option(descriptor, SOL_SOCKET, SO_ERROR), 0)
+        }
+        if pendingError == 0 { return .peerClosed }
+        return .failed(EndpointError(errno: pendingError, operation: "read"))
+    }
+
+    override func register(on loop: EventLoop, _ source: any EventSource) -> Int32 {
+        if isRegistered { return 0 }
+        let result = loop.register(descriptor, source)
+        isRegistered = result == 0
+        return result
+    }
+
+    override func close(on loop: EventLoop, reset: Bool) {
+        guard descriptor >= 0 else { return }
+        if isRegistered { loop.deregister(descriptor, closing: true) }
+        isRegistered = false
+        // Lingering for no time at all makes close(2) send RST and drop what is unsent (socket(7)).
+        if reset { _ = endpoints_set_linger(descriptor, 1, 0) }
+        _ = endpoints_close(descriptor)
+        descriptor = -1
+    }
+
+    override var unreadCount: Int { max(Int(endpoints_unread(descriptor)), 0) }
+
+    override func shutDownWrite() { _ = endpoints_shutdown(descriptor, Int32(SHUT_WR)) }
+
+    override func discard() -> Transfer {
+        withUnsafeTemporaryAllocation(byteCount: 16_384, alignment: 16) { read(into: $0) }
+    }
+
+    override func sendFile(_ file: Int32, offset: inout Int, count: Int) -> Transfer? {
+        guard isWritable else { return .needsWritable }
+        while true {
+            let n = endpoints_sendfile(descriptor, file, &offset, min(count, 1 << 20))
+            if n >= 0 { return .moved(n) }
+            if n == -Int(EINVAL) || n == -Int(ENOSYS) { return nil }
+            if n != -Int(EINTR) { return written(n) }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+// Non-blocking byte moves that know nothing of tasks.
+//
+// Transports compose below suspension: TLS over a socket is one transport wrapped in another, and a
+// Connection neither knows nor cares. Readiness lives in the lowest one (BaseTransport), which
+// answers "would block" without a system call when it knows that already, whoever asks: TLS reading
+// ahead, for one.
+
+import CEndpoints
+import EventLoop
+
+/// Bytes moved, or why none were: one word, for it passes with every message.
+struct Transfer: Equatable {
+    let rawValue: Int
+
+    /// `count` bytes were moved; 0 from a read is the end of the stream.
+    @inline(__always)
+    static func moved(_ count: Int) -> Transfer { Transfer(rawValue: count) }
+    /// A system call failed.
+    static func systemError(_ code: Int32) -> Transfer { Transfer(rawValue: -Int(code)) }
+    /// Nothing can move before the lowest transport is readable.
+    static var needsReadable: Transfer { Transfer(rawValue: -1_000_001) }
+    /// Nothing can move before the lowest transport is writable.
+    static var needsWritable: Transfer { Transfer(rawValue: -1_000_002) }
+    /// The transport failed, and keeps the reason in `failure`.
+    static var failed: Transfer { Transfer(rawValue: -1_000_003) }
+    /// Something could move, but the job has used up its turn.
+    static var needsTurn: Transfer { Transfer(rawValue: -1_000_004) }
+    /// The connection itself is not in a state to move anything; see `Connection.refusal`.
+    static var refused: Transfer { Transfer(rawValue: -1_000_005) }
+    /// The caller's buffer is full.
+    static var noRoom: Transfer { Transfer(rawValue: -1_000_006) }
+
+    var isMoved: Bool { rawValue >= 0 }
+    var wouldBlock: Bool { self == .needsReadable || self == .needsWritable }
+    /// The errno of a system call that failed.
+    var errorCode: Int32? { rawValue < 0 && rawValue > -1_000_000 ? Int32(-rawValue) : nil }
+}
+
+/// Moves bytes without blocking; used on one loop's thread.
+protocol Transport: AnyObject {
+    /// The transport at the bottom, where readiness lives.
+    var base: BaseTransport { get }
+    /// Why a call answered `.failed`.
+    var failure: EndpointError? { get }
+    /// Whether bytes of a write that was cut off are sealed and must still leave.
+    var hasSealedBytes: Bool { get }
+
+    /// Reads at most `buffer.count` bytes, which is not 0.
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer
+    /// Writes a prefix of `bytes`, which are not empty.
+    func write(_ bytes: UnsafeRawBufferPointer) -> Transfer
+    /// Writes a prefix of the parts, in one system call where that can be.
+    func write(_ parts: UnsafeBufferPointer<iovec>) -> Transfer
+    /// Sends the end of our stream; `.moved(0)` when it is done.
+    func closeWrite() -> Transfer
+    /// Whether `close` must wait for the peer's end before it closes the lowest transport.
+    var lingers: Bool { get }
+    /// What `readiness` of the lowest transport says of the stream's end, if it says it all.
+    func end(after readiness: Readiness) -> ConnectionEnd?
+}
+
+extension Transport {
+    var failure: EndpointError? { nil }
+    var hasSealedBytes: Bool { false }
+    var lingers: Bool { false }
+}
+
+/// The lowest transport: knows what its descriptor is ready for, and is registered with a loop.
+///
+/// Registration waits for the first "would block": it is then on the right loop by construction,
+/// and reports what is ready already, so nothing is lost.
+class BaseTransport {
+    /// Until proven otherwise the system call is tried first.
+    final var isReadable = true
+    final var isWritable = true
+    /// An end or an error was reported: no further edge will come, so a short read must not clear
+    /// `isReadable`.
+    final var hasHungUp = false
+    final var isRegistered = false
+    /// An error that was taken from the socket before a read could see it.
+    final var pendingError: Int32 = 0
+
+    /// Notes what became ready.
+    final func note(_ readiness: Readiness) {
+        if readiness.isEnding {
+            hasHungUp = true
+            isReadable = true
+            if !readiness.isDisjoint(with: [.error, .hangUp]) { isWritable = true }
+        }
+        if readiness.contains(.readable) { isReadable = true }
+        if readiness.contains(.writable) { isWritable = true }
+    }
+
+    /// Begins to report readiness to `source`; 0 or -errno.
+    func register(on loop: EventLoop, _ source: any EventSource) -> Int32 { 0 }
+    /// Closes the descriptor, after taking it off the loop.
+    ///
+    /// - Parameter reset: Whether the peer is to see a reset instead of an end.
+    func close(on loop: EventLoop, reset: Bool) {}
+    /// Bytes that have come and were not read.
+    var unreadCount: Int { 0 }
+    /// Ends our direction, whatever runs above.
+    func shutDownWrite() {}
+    /// Reads and drops what has come; as `Transport.read`.
+    func discard() -> Transfer { .moved(0) }
+    /// Sends up to `count` bytes of a file; `nil` where the transport has no such way.
+    func sendFile(_ file: Int32, offset: inout Int, count: Int) -> Transfer? { nil }
+}
