@@ -91,39 +91,29 @@ static inline void endpoints_copy_address(struct sockaddr_storage *s, const stru
   memcpy(s, from, length < sizeof *s ? length : sizeof *s);
 }
 
-// MARK: the names of errors (glibc 2.32: thread-safe and never translated)
+// MARK: look-ups
 
-static inline const char *endpoints_errno_name(int code) { return strerrorname_np(code); }
-static inline const char *endpoints_errno_text(int code) { return strerrordesc_np(code); }
+// getaddrinfo's codes that glibc shows to GNU programs only.
+static const int ENDPOINTS_EAI_NODATA = -5, ENDPOINTS_EAI_ADDRFAMILY = -9;
+// Answers 0 or an EAI code; the errno of EAI_SYSTEM beside it.
+static inline int endpoints_getaddrinfo(const char *host, int family, int flags, struct addrinfo **list, int *code) {
+  struct addrinfo hints = {.ai_flags = flags, .ai_family = family, .ai_socktype = SOCK_STREAM};
+  int result = getaddrinfo(host, NULL, &hints, list);
+  *code = errno;
+  return result;
+}
 
-// MARK: threads that may block
+// MARK: what the C library has for GNU programs only, in CEndpointsSockets.c
 
+// The name and the text of an errno; NULL if there is none. Thread-safe and never translated (glibc 2.32).
+const char *endpoints_errno_name(int code);
+const char *endpoints_errno_text(int code);
 // Starts a detached thread that takes no signals; answers 0 or -errno.
-static inline int endpoints_start_thread(void *(*body)(void *), void *argument, size_t stack, const char *name) {
-  pthread_attr_t attributes;
-  int failure = pthread_attr_init(&attributes);
-  if (failure) return -failure;
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, stack);
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread;
-  failure = pthread_create(&thread, &attributes, body, argument);
-  if (!failure) pthread_setname_np(thread, name);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy(&attributes);
-  return -failure;
-}
+int endpoints_start_thread(void *(*body)(void *), void *argument, size_t stack);
 // 0 = signalled, 1 = the time is over.
-static inline int endpoints_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, uint64_t nanoseconds) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  uint64_t end = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec + nanoseconds;
-  t.tv_sec = (time_t)(end / 1000000000ull);
-  t.tv_nsec = (long)(end % 1000000000ull);
-  return pthread_cond_clockwait(condition, mutex, CLOCK_MONOTONIC, &t) == ETIMEDOUT;
-}
+int endpoints_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, uint64_t nanoseconds);
+// A descriptor for the directory entry itself: it keeps the inode, and follows no link.
+int endpoints_open_entry(const char *path);
 
 // MARK: files
 
@@ -164,4 +154,3 @@ static inline int endpoints_unlink(const char *path) { return (int)endpoints_res
 static inline int endpoints_fchmod(int fd, unsigned mode) { return (int)endpoints_result(fchmod(fd, mode)); }
 static inline int endpoints_chmod(const char *path, unsigned mode) { return (int)endpoints_result(chmod(path, mode)); }
 static inline int endpoints_kill(int pid, int number) { return (int)endpoints_result(kill(pid, number)); }
-static const int ENDPOINTS_OPEN_ENTRY = O_PATH | O_NOFOLLOW;
