@@ -1,26 +1,261 @@
-/// Why an endpoint, a connection or a listener could not do what was asked.
-public struct EndpointError: Error, Sendable, CustomStringConvertible {
-    /// What kind of failure; an open set.
-    public struct Code: Hashable, Sendable, CustomStringConvertible {
-        /// The code's name.
-        public let description: String
-        init(_ name: String) { description = name }
-        /// Nobody listens there.
-        public static let connectionRefused = Code("connectionRefused")
-    }
-    /// The code to switch on.
-    public var code: Code
-    /// What was being done.
-    public var operation: String
-    /// To what.
-    public var endpoint: String?
-    /// One readable line.
-    public var description: String { "\(operation) \(endpoint ?? "")" }
+// One shape for all that can go wrong, since it is read by people at night and switched on by
+// programs: `what was done` `to what`: `why` (`code`); `what to do`. EndpointError+Description.swift
+// writes the line; here are the facts. The code says who is to blame: the caller, the peer, or the
+// system and what lies between.
+//
+// An error is one reference to facts that never change: a connection can remember how it ended at
+// the price of a pointer.
 
-    /// Makes an error.
-    public init(_ code: Code, operation: String, endpoint: String? = nil) {
-        self.code = code
-        self.operation = operation
-        self.endpoint = endpoint
+/// Why an endpoint, a connection or a listener could not do what was asked.
+public struct EndpointError: Error, Sendable {
+    /// What kind of failure: an open set, to switch on. A kind of endpoint may add its own.
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        /// The code's name, `connectionRefused`.
+        public let description: String
+
+        /// Makes a code.
+        ///
+        /// - Parameter name: Its name, in camel case.
+        public init(_ name: String) { description = name }
     }
+
+    /// A step on the way to a connection.
+    public struct Phase: Hashable, Sendable, CustomStringConvertible {
+        /// The phase's name, `connect`.
+        public let description: String
+
+        /// Makes a phase.
+        ///
+        /// - Parameter name: Its name, a verb or a noun in lower case.
+        public init(_ name: String) { description = name }
+
+        /// Looking up the name.
+        public static let resolve = Phase("resolve")
+        /// Binding to the local address.
+        public static let bind = Phase("bind")
+        /// Connecting the socket.
+        public static let connect = Phase("connect")
+        /// The PROXY header.
+        public static let proxy = Phase("proxy")
+        /// The TLS handshake.
+        public static let handshake = Phase("handshake")
+    }
+
+    /// What became of one address.
+    public struct Attempt: Sendable {
+        /// The address that was tried.
+        public var address: SocketAddress
+        /// What was being done when it failed.
+        public var phase: Phase
+        /// Why it failed.
+        public var error: EndpointError
+        /// How long it took to fail.
+        public var duration: Duration
+
+        /// Makes the record of a failed attempt.
+        ///
+        /// - Parameter address: The address that was tried.
+        /// - Parameter phase: What was being done when it failed.
+        /// - Parameter error: Why it failed.
+        /// - Parameter duration: How long it took to fail.
+        public init(
+            address: SocketAddress,
+            phase: Phase,
+            error: EndpointError,
+            duration: Duration
+        ) {
+            self.address = address
+            self.phase = phase
+            self.error = error
+            self.duration = duration
+        }
+    }
+
+    private final class Facts: Sendable {
+        let code: Code
+        let operation: String
+        let endpoint: String?
+        let reason: String?
+        let advice: String?
+        let systemError: SystemError?
+        let attempts: [Attempt]
+        let received: [UInt8]
+        let phase: Phase?
+
+        init(
+            _ code: Code,
+            _ operation: String,
+            _ endpoint: String?,
+            _ reason: String?,
+            _ advice: String?,
+            _ systemError: SystemError?,
+            _ attempts: [Attempt],
+            _ received: [UInt8],
+            _ phase: Phase?
+        ) {
+            self.code = code
+            self.operation = operation
+            self.endpoint = endpoint
+            self.reason = reason
+            self.advice = advice
+            self.systemError = systemError
+            self.attempts = attempts
+            self.received = received
+            self.phase = phase
+        }
+    }
+    private let facts: Facts
+
+    /// The code to switch on.
+    public var code: Code { facts.code }
+    /// What was being done: `connect`, `listen`, `read`.
+    public var operation: String { facts.operation }
+    /// To what: an endpoint's string, a file, a host, a peer.
+    public var endpoint: String? { facts.endpoint }
+    /// Why, where neither the code nor the system's error says it all.
+    public var reason: String? { facts.reason }
+    /// What can be done about it, where we know.
+    public var advice: String? { facts.advice }
+    /// What the system answered.
+    public var systemError: SystemError? { facts.systemError }
+    /// What became of each address, in the order in which they were tried.
+    public var attempts: [Attempt] { facts.attempts }
+    /// The bytes that had come, with code `unexpectedEnd`.
+    public var received: [UInt8] { facts.received }
+    /// The step on the way to a connection in which it happened.
+    public var phase: Phase? { facts.phase }
+
+    /// Makes an error; a kind of endpoint outside this library does so, too.
+    ///
+    /// - Parameter code: The code to switch on.
+    /// - Parameter operation: What was being done: a verb, such as `connect`.
+    /// - Parameter endpoint: To what; quoted, if it is something that a user typed.
+    /// - Parameter reason: Why: lower case, no full stop, no secrets. The system's message or the
+    ///   code's meaning, unless told.
+    /// - Parameter advice: What can be done about it.
+    /// - Parameter systemError: What the system answered.
+    /// - Parameter attempts: What became of each address.
+    /// - Parameter received: What had come before the end.
+    /// - Parameter phase: The step on the way to a connection in which it happened.
+    public init(
+        _ code: Code,
+        operation: String,
+        endpoint: String? = nil,
+        reason: String? = nil,
+        advice: String? = nil,
+        systemError: SystemError? = nil,
+        attempts: [Attempt] = [],
+        received: [UInt8] = [],
+        phase: Phase? = nil
+    ) {
+        facts = Facts(
+            code,
+            operation,
+            endpoint,
+            reason,
+            advice,
+            systemError,
+            attempts,
+            received,
+            phase
+        )
+    }
+
+    /// Makes the error of a system call; the errno gives the code.
+    ///
+    /// - Parameter errno: The errno; a negated one, as our C functions answer it, will do.
+    /// - Parameter operation: What was being done: a verb, such as `connect`.
+    /// - Parameter endpoint: To what.
+    /// - Parameter reason: Said before the errno's name in place of the system's message.
+    /// - Parameter advice: What can be done about it.
+    /// - Parameter phase: The step on the way to a connection in which it happened.
+    public init(
+        errno: Int32,
+        operation: String,
+        endpoint: String? = nil,
+        reason: String? = nil,
+        advice: String? = nil,
+        phase: Phase? = nil
+    ) {
+        let systemError = SystemError(errno: errno.magnitude > Int32.max ? 0 : abs(errno))
+        self.init(
+            systemError.endpointCode,
+            operation: operation,
+            endpoint: endpoint,
+            reason: reason,
+            advice: advice,
+            systemError: systemError,
+            phase: phase
+        )
+    }
+
+    /// The same failure, told of another operation or endpoint: what wraps an endpoint says its own name.
+    package func of(operation: String? = nil, endpoint: String? = nil) -> EndpointError {
+        EndpointError(
+            code,
+            operation: operation ?? self.operation,
+            endpoint: endpoint ?? self.endpoint,
+            reason: reason,
+            advice: advice,
+            systemError: systemError,
+            attempts: attempts,
+            received: received,
+            phase: phase
+        )
+    }
+}
+
+extension EndpointError.Code {
+    // MARK: the caller
+
+    /// Another task is already doing it.
+    public static let busy = Self("busy")
+    /// It was closed or aborted by us.
+    public static let closed = Self("closed")
+    /// A value that cannot be right.
+    public static let invalidArgument = Self("invalidArgument")
+    /// A cancelled write left part of its bytes; nothing can be written after it.
+    public static let partialWrite = Self("partialWrite")
+
+    // MARK: the peer
+
+    /// Nobody listens there.
+    public static let connectionRefused = Self("connectionRefused")
+    /// The peer reset the connection, or is gone.
+    public static let connectionReset = Self("connectionReset")
+    /// The certificate is not one that we trust for this name and time.
+    public static let certificateInvalid = Self("certificateInvalid")
+    /// The TLS handshake failed.
+    public static let handshakeFailed = Self("handshakeFailed")
+    /// The stream ended before as many bytes had come as were asked for.
+    public static let unexpectedEnd = Self("unexpectedEnd")
+    /// The stream was cut off: its end is not the one that the peer's protocol promises.
+    public static let truncated = Self("truncated")
+    /// A line or a frame is over its limit.
+    public static let tooLong = Self("tooLong")
+
+    // MARK: the system, and what lies between
+
+    /// It took longer than it was given.
+    public static let timedOut = Self("timedOut")
+    /// Somebody listens there already.
+    public static let addressInUse = Self("addressInUse")
+    /// The address is none of this host's, or has no port left.
+    public static let addressNotAvailable = Self("addressNotAvailable")
+    /// There is no host of that name, or it has no address.
+    public static let nameNotFound = Self("nameNotFound")
+    /// There is no such file.
+    public static let notFound = Self("notFound")
+    /// The system does not allow it.
+    public static let permissionDenied = Self("permissionDenied")
+    /// There is no way to that network or host.
+    public static let unreachable = Self("unreachable")
+    /// Descriptors, memory, threads or a queue are used up.
+    public static let outOfResources = Self("outOfResources")
+    /// It does not work now and may work later: a name server that does not answer.
+    public static let unavailable = Self("unavailable")
+    /// This system cannot do it.
+    public static let unsupported = Self("unsupported")
+    /// Another error of the system's: see ``EndpointError/systemError``.
+    public static let systemFailure = Self("systemFailure")
 }

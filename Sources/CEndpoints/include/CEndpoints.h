@@ -146,3 +146,5 @@ static inline uint64_t endpoints_event_data(const struct epoll_event *events, in
 static inline uint32_t endpoints_event_mask(const struct epoll_event *events, int i) { return events[i].events; }
 static const uint32_t ENDPOINTS_IN = EPOLLIN, ENDPOINTS_OUT = EPOLLOUT, ENDPOINTS_RDHUP = EPOLLRDHUP,
                       ENDPOINTS_HUP = EPOLLHUP, ENDPOINTS_ERR = EPOLLERR, ENDPOINTS_EDGE = EPOLLET;
+
+#include "CEndpointsSockets.h"

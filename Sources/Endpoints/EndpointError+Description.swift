@@ -1,0 +1,143 @@
+// One line, whatever it was made of. A host name, a path or the bytes of a peer may hold a line
+// break or an escape sequence; in a log that would be a second entry or a command to the terminal.
+
+extension EndpointError: CustomStringConvertible {
+    /// How many addresses a line tells of, at most.
+    private static let tellableAttempts = 8
+
+    /// `connect tcp:192.0.2.1:443: connection refused (ECONNREFUSED)`: one readable line.
+    public var description: String {
+        var line = operation
+        if let endpoint { line += " \(endpoint)" }
+        line += ": \(why)"
+        if let advice { line += "; \(advice)" }
+        return Self.escapingControls(line)
+    }
+
+    /// The description without operation and endpoint, as an attempt among others is told.
+    package var why: String {
+        if attempts.count > 1 {
+            let told = attempts.prefix(Self.tellableAttempts).map { "\($0.address) \($0.error.why)" }
+            let untold = attempts.count - told.count
+            let head = reason ?? "all \(attempts.count) addresses failed"
+            let tail = untold > 0 ? ", and \(untold) more" : ""
+            return "\(head): \(told.joined(separator: ", "))\(tail)"
+        }
+        guard let systemError else { return reason ?? code.meaning }
+        guard let reason else { return systemError.description }
+        return "\(reason) (\(systemError.name))"
+    }
+
+    private static func escapingControls(_ line: String) -> String {
+        guard line.unicodeScalars.contains(where: \.isControl) else { return line }
+        var escaped = ""
+        for scalar in line.unicodeScalars {
+            if scalar.isControl {
+                escaped += scalar.escaped(asASCII: true)
+            } else {
+                escaped.unicodeScalars.append(scalar)
+            }
+        }
+        return escaped
+    }
+
+    /// What a peer sent, in quotes, escaped and cut: `"GET / HTTP/1.1\r\n"`.
+    ///
+    /// - Parameter bytes: What the peer sent.
+    /// - Parameter limit: How many of its bytes to show.
+    package static func quoted(_ bytes: some Collection<UInt8>, limit: Int = 48) -> String {
+        var text = "\""
+        for byte in bytes.prefix(limit) {
+            switch byte {
+            case UInt8(ascii: "\n"): text += "\\n"
+            case UInt8(ascii: "\r"): text += "\\r"
+            case UInt8(ascii: "\t"): text += "\\t"
+            case UInt8(ascii: "\""): text += "\\\""
+            case UInt8(ascii: "\\"): text += "\\\\"
+            case 0x20...0x7e: text.unicodeScalars.append(Unicode.Scalar(byte))
+            default:
+                let digits = String(byte, radix: 16)
+                text += digits.utf8.count == 1 ? "\\x0\(digits)" : "\\x\(digits)"
+            }
+        }
+        return bytes.count > limit ? text + "…\"" : text + "\""
+    }
+
+    /// `timed out after 30 s`, and what was being done where that is not plain.
+    package static func timedOut(
+        after timeout: Duration,
+        operation: String,
+        endpoint: String?,
+        phase: Phase? = nil,
+        attempts: [Attempt] = []
+    ) -> EndpointError {
+        var reason = "timed out after \(timeout.readable)"
+        if phase == .resolve { reason += " while looking up the name" }
+        return EndpointError(
+            .timedOut,
+            operation: operation,
+            endpoint: endpoint,
+            reason: reason,
+            attempts: attempts,
+            phase: phase
+        )
+    }
+}
+
+extension EndpointError.Code {
+    /// What is said when nothing else explains it: a phrase where we know one, else the name.
+    var meaning: String { Self.meanings[self] ?? description }
+
+    private static let meanings: [EndpointError.Code: String] = [
+        .busy: "another task is already doing it",
+        .closed: "it is closed",
+        .invalidArgument: "invalid argument",
+        .partialWrite: "an earlier write was cancelled halfway",
+        .connectionRefused: "connection refused",
+        .connectionReset: "connection reset by peer",
+        .certificateInvalid: "the certificate is not valid",
+        .handshakeFailed: "the handshake did not succeed",
+        .unexpectedEnd: "the stream ended too early",
+        .truncated: "the stream was cut off",
+        .tooLong: "too long",
+        .timedOut: "timed out",
+        .addressInUse: "address already in use",
+        .addressNotAvailable: "address not available",
+        .nameNotFound: "no such host",
+        .notFound: "not found",
+        .permissionDenied: "permission denied",
+        .unreachable: "unreachable",
+        .outOfResources: "out of resources",
+        .unavailable: "temporarily unavailable",
+        .unsupported: "not supported by this system",
+        .systemFailure: "the system refused",
+    ]
+}
+
+extension Unicode.Scalar {
+    /// Whether a terminal or a log could take it for a command or a new line.
+    fileprivate var isControl: Bool {
+        switch properties.generalCategory {
+        case .control, .lineSeparator, .paragraphSeparator: true
+        // The marks that turn the direction of text round.
+        case .format: (0x202a...0x202e).contains(value) || (0x2066...0x2069).contains(value)
+        default: false
+        }
+    }
+}
+
+extension Duration {
+    /// `30 s`, `1.5 s`, `250 ms`.
+    package var readable: String {
+        let (seconds, attoseconds) = components
+        let milliseconds = attoseconds / 1_000_000_000_000_000
+        if seconds == 0 && attoseconds != 0 {
+            return milliseconds == 0 ? "less than 1 ms" : "\(milliseconds) ms"
+        }
+        guard milliseconds != 0 else { return "\(seconds) s" }
+        var fraction = String(abs(milliseconds))
+        fraction = String(repeating: "0", count: 3 - fraction.utf8.count) + fraction
+        while fraction.utf8.last == UInt8(ascii: "0") { fraction.removeLast() }
+        return "\(seconds).\(fraction) s"
+    }
+}
