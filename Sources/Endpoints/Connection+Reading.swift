@@ -153,7 +153,7 @@ extension Connection {
         atMost limit: Int, _ take: (UnsafeRawBufferPointer) -> Void
     ) -> Transfer {
         guard let extras else { return .refused }
-        let count = min(limit, extras.pushback.count)
+        let count = Swift.min(limit, extras.pushback.count)
         take(UnsafeRawBufferPointer(rebasing: extras.pushback.readable[..<count]))
         extras.pushback.removeFirst(count)
         if extras.pushback.isEmpty {

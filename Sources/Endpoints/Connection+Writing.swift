@@ -118,14 +118,14 @@ extension Connection {
     }
 
     /// Repeats `step` until it has nothing left to do, waiting where it would block.
-    func keepWriting(hasBegun: () -> Bool, _ step: () -> Transfer?) async throws {
+    func keepWriting(hasBegun: () -> Bool, _ step: () throws -> Transfer?) async throws {
         while true {
             if Task.isCancelled {
                 if hasBegun() || transport.hasSealedBytes { breakStream() }
                 throw CancellationError()
             }
             if writeObstacles.contains(.closed) && phase == .closed { throw refusal("write") }
-            guard let transfer = step() else { return }
+            guard let transfer = try step() else { return }
             if transfer.rawValue > 0 {
                 noteWritten(transfer.rawValue)
                 continue

@@ -127,7 +127,7 @@ public actor Connection: EventSource {
             return limit == 0 ? nil : .nanoseconds(limit)
         }
         set {
-            let limit = newValue.map { max($0.nanosecondsClamped, 1) } ?? 0
+            let limit = newValue.map { Swift.max($0.nanosecondsClamped, 1) } ?? 0
             idleLimit.store(limit, ordering: .relaxed)
             loop.run { self.restartIdleTimer() }
         }
@@ -152,7 +152,7 @@ public actor Connection: EventSource {
             guard limit > 0 else { return }
             if self.loop.now &- self.lastActivity < limit { return self.scheduleIdleTimer() }
             let error = self.error(
-                .timedOut, "wait", reason: "idle for \(Duration.nanoseconds(limit).inSeconds)"
+                .timedOut, "wait", reason: "idle for \(Duration.nanoseconds(limit).readable)"
             )
             self.endNow(.failed(error), reset: true)
         }

@@ -41,3 +41,28 @@ extension ServerEndpoint {
         try await listen(in: EndpointContext())
     }
 }
+
+extension ClientEndpoint {
+    /// Connects, runs `body` with the connection, and closes it on every way out.
+    ///
+    /// The body runs where its caller runs, and may change the caller's variables. The close says
+    /// goodbye even when the task has been cancelled, bounded by a second.
+    ///
+    /// Cancellation: of connecting as ``connect(in:)``; in the body as its own.
+    ///
+    /// - Throws: What connecting or the body throws.
+    public nonisolated(nonsending) func withConnection<Result>(
+        in context: EndpointContext = EndpointContext(),
+        _ body: nonisolated(nonsending) (Connection) async throws -> Result
+    ) async throws -> Result {
+        let connection = try await connect(in: context)
+        do {
+            let result = try await body(connection)
+            await connection.closeShielded()
+            return result
+        } catch {
+            await connection.closeShielded()
+            throw error
+        }
+    }
+}

@@ -1,9 +1,154 @@
+// A listener is an actor on one loop: it accepts there, on demand, and deals the connections out to
+// the loops of its group. (One listening socket in several epolls starves all loops but the first
+// that is woken.)
+//
+// Accepting is in Listener+Accepting, the scope that runs a handler for each connection in
+// Listener+Serving, the end in Listener+Ending.
+
 import EventLoop
 import Logging
 
-/// A listener.
+/// Accepts connections, on one or several sockets.
+///
+/// Iterating yields connections that are ready for use; nothing is taken from the kernel's queue
+/// until somebody asks. A cancelled iteration ends, and leaves the listener as it was.
 public actor Listener {
-    static func make(_ sockets: [ListeningSocket], endpoint: String, in context: EndpointContext) -> Listener {
-        fatalError("stub")
+    nonisolated let loop: EventLoop
+    nonisolated let loops: [EventLoop]
+    nonisolated let origin: ConnectionOrigin
+    nonisolated let watchers = ListenerWatchers()
+
+    /// Where it listens; ports and paths are the real ones.
+    public nonisolated let addresses: [SocketAddress]
+
+    enum Phase {
+        case listening
+        /// Takes what is queued in the kernel, and then no more.
+        case draining
+        case closed
     }
+
+    // Safe, all of these: touched on the loop's thread only.
+    nonisolated(unsafe) var sockets: [AcceptingSocket]
+    nonisolated(unsafe) var phase = Phase.listening
+    nonisolated(unsafe) var isSuspended = false
+    nonisolated(unsafe) var pause = AcceptPause()
+    nonisolated(unsafe) var pauseTimer: LoopTimer?
+    nonisolated(unsafe) var waiters: [Gate] = []
+    nonisolated(unsafe) var sessions: [ServeSession] = []
+    nonisolated(unsafe) var drainers: [Gate] = []
+    nonisolated(unsafe) var turn = 0
+    nonisolated(unsafe) private(set) var deathCause: EndpointError?
+
+    /// Listens on sockets that it owns from now on.
+    static func make(
+        _ sockets: [ListeningSocket], endpoint: String, in context: EndpointContext
+    ) -> Listener {
+        let origin = ConnectionOrigin(endpoint: endpoint, logger: context.logger)
+        return Listener(
+            sockets, origin: origin, on: EventLoop.current ?? context.loops.next(),
+            loops: context.loops.loops
+        )
+    }
+
+    init(
+        _ sockets: [ListeningSocket], origin: ConnectionOrigin, on loop: EventLoop, loops: [EventLoop]
+    ) {
+        self.sockets = sockets.map(AcceptingSocket.init)
+        addresses = sockets.map(\.address)
+        self.origin = origin
+        self.loop = loop
+        self.loops = loops.isEmpty ? [loop] : loops
+    }
+
+    isolated deinit {
+        if phase == .closed { return }
+        closeSockets()
+        watchers.finish()
+        origin.logger.warning(
+            "listener dropped without close", metadata: ["endpoint": "\(origin.endpoint)"]
+        )
+    }
+
+    /// The listener's loop, as its executor.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor {
+        loop.asUnownedSerialExecutor()
+    }
+
+    /// The system error that ended the listener, if one did.
+    public var failure: EndpointError? { deathCause }
+
+    /// What happens before a connection is ready, and when accepting pauses, from now on.
+    ///
+    /// Any number of tasks may watch; one that falls behind by 1,024 events misses the oldest. The
+    /// sequence ends when the listener is closed.
+    public nonisolated var events: AsyncStream<ListenerEvent> { watchers.makeStream() }
+
+    // MARK: suspending
+
+    /// Accepts no more until ``resume()``: new connections wait in the kernel's queue.
+    public nonisolated func suspend() {
+        loop.run { self.isSuspended = true }
+    }
+
+    /// Accepts again.
+    public nonisolated func resume() {
+        loop.run {
+            self.isSuspended = false
+            self.wakeAcceptors()
+        }
+    }
+
+    // MARK: waking, on the loop
+
+    nonisolated func wakeAcceptors() {
+        for gate in waiters {
+            if let job = gate.open() { loop.append(job) }
+        }
+    }
+
+    /// Ends the listener for a reason that it cannot help.
+    nonisolated func die(of error: EndpointError) {
+        guard phase != .closed else { return }
+        deathCause = error
+        phase = .closed
+        closeSockets()
+        watchers.finish()
+        wakeAcceptors()
+        origin.logger.error(
+            "listener failed",
+            metadata: ["endpoint": "\(origin.endpoint)", "error": "\(error)"]
+        )
+    }
+}
+
+extension Listener: AsyncSequence {
+    /// A connection that is ready for use.
+    public typealias Element = Connection
+    /// Iterating never throws.
+    public typealias Failure = Never
+
+    /// Asks the listener for one connection after the other.
+    public struct Iterator: AsyncIteratorProtocol {
+        /// A connection that is ready for use.
+        public typealias Element = Connection
+        /// Iterating never throws.
+        public typealias Failure = Never
+        private let listener: Listener
+
+        init(_ listener: Listener) { self.listener = listener }
+
+        /// The next connection; `nil` when the listener is closed or the task cancelled.
+        public mutating func next(isolation: isolated (any Actor)?) async -> Connection? {
+            await listener.accept()
+        }
+
+        /// The next connection; `nil` when the listener is closed or the task cancelled.
+        public mutating func next() async -> Connection? {
+            await listener.accept()
+        }
+    }
+
+    /// An iterator; several may be used at once, and each connection goes to one of them.
+    public nonisolated func makeAsyncIterator() -> Iterator { Iterator(self) }
 }

@@ -1,11 +1,107 @@
-/// The time ran out.
-public struct TimeoutError: Error {
-    /// How long was given.
-    public var duration: Duration
-    /// What the body threw.
-    public var underlying: any Error
+// A time limit for any work.
+//
+// Swift can cancel whole tasks only, so the body runs in a task of its own, which a timer of the loop
+// cancels. Yet to its caller the body must be like a closure that is called: it does not escape, is
+// not Sendable, may change the caller's variables, and runs where the caller runs. That is sound here
+// although the compiler cannot see it: the caller is suspended until the body's task has ended, and
+// the task is isolated to the caller's actor, or runs where the caller's task prefers to run.
+//
+// First to cancel wins: a cancellation from outside stays a `CancellationError`, and a body that
+// succeeds although the time ran out is still a success.
+
+import EventLoop
+import Synchronization
+
+/// A time limit passed before the work was done.
+public struct TimeoutError: Error, CustomStringConvertible {
+    /// How long the work was given.
+    public let duration: Duration
+    /// What the work threw when it was cancelled.
+    public let underlying: any Error
+
+    /// One readable line.
+    public var description: String { "timed out after \(duration.readable)" }
 }
-/// Runs body with a time limit.
+
+/// Runs `body`, and cancels it when `timeout` is over.
+///
+/// The body runs where the caller runs, and may change the caller's variables. A timeout of zero or
+/// less cancels it at once. What it returns is returned, however late.
+///
+/// Cancellation: cancels the body, and rethrows what it throws.
+///
+/// - Throws: ``TimeoutError`` if the time ran out and the body threw; else what the body throws.
 public nonisolated(nonsending) func withTimeout<Result>(
-    _ timeout: Duration, _ body: nonisolated(nonsending) () async throws -> Result
-) async throws -> Result { try await body() }
+    _ timeout: Duration,
+    _ body: nonisolated(nonsending) () async throws -> Result
+) async throws -> Result {
+    // A constant of this type: the compiler takes nothing else here.
+    let run: nonisolated(nonsending) (
+        nonisolated(nonsending) @escaping () async throws -> Result
+    ) async throws -> Result = { body in
+        try await TimedWork(body, timeout).run(isolation: #isolation)
+    }
+    return try await withoutActuallyEscaping(body, do: run)
+}
+
+/// A body, its time limit, and what became of them.
+// Unchecked: the body's task and its caller, who waits for it, take turns; `hasExpired` is atomic.
+private final class TimedWork<Success>: @unchecked Sendable {
+    private let body: nonisolated(nonsending) () async throws -> Success
+    private let timeout: Duration
+    private let loop = EventLoop.current ?? EventLoopGroup.shared.next()
+    private let hasExpired = Atomic<Bool>(false)
+    private var outcome: Result<Success, any Error>?
+    private var timer: LoopTimer?  // the loop's
+
+    init(
+        _ body: nonisolated(nonsending) @escaping () async throws -> Success, _ timeout: Duration
+    ) {
+        self.body = body
+        self.timeout = timeout
+    }
+
+    func run(isolation: isolated (any Actor)?) async throws -> Success {
+        let task = Task.immediate(executorPreference: EventLoop.current) {
+            await self.perform(isolation: isolation)
+        }
+        if outcome == nil && timeout > .zero { startTimer(for: task) }
+        await withTaskCancellationHandler {
+            await task.value
+        } onCancel: {
+            task.cancel()
+        }
+        loop.run { self.stopTimer() }
+        switch outcome {
+        case .success(let value): return value
+        case .failure(let error) where hasExpired.load(ordering: .acquiring):
+            throw TimeoutError(duration: timeout, underlying: error)
+        case .failure(let error): throw error
+        case nil: throw CancellationError()
+        }
+    }
+
+    private func perform(isolation: isolated (any Actor)?) async {
+        if timeout <= .zero {
+            hasExpired.store(!Task.isCancelled, ordering: .releasing)
+            withUnsafeCurrentTask { $0?.cancel() }
+        }
+        do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
+    }
+
+    private func startTimer(for task: Task<Void, Never>) {
+        let deadline = loop.now &+ timeout.nanosecondsClamped
+        loop.run { [self] in
+            timer = loop.schedule(at: deadline) {
+                // Whoever cancelled first gave the reason.
+                self.hasExpired.store(!task.isCancelled, ordering: .releasing)
+                task.cancel()
+            }
+        }
+    }
+
+    private func stopTimer() {
+        if let timer { loop.cancel(timer) }
+        timer = nil
+    }
+}

@@ -67,6 +67,7 @@ static inline long endpoints_sendv(int fd, const struct iovec *parts, size_t cou
   return endpoints_result(sendmsg(fd, &m, MSG_NOSIGNAL));
 }
 static inline long endpoints_read(int fd, void *p, size_t n) { return endpoints_result(read(fd, p, n)); }
+static inline long endpoints_pread(int fd, void *p, size_t n, off_t at) { return endpoints_result(pread(fd, p, n, at)); }
 static inline long endpoints_write(int fd, const void *p, size_t n) { return endpoints_result(write(fd, p, n)); }
 static inline long endpoints_writev(int fd, const struct iovec *parts, int count) {
   return endpoints_result(writev(fd, parts, count));

@@ -1,0 +1,104 @@
+// Reading into fresh arrays: the convenient forms.
+//
+// Nothing is allocated before there is something to read. A small read goes through a block of the
+// loop's and is copied into an array of just its size, so that a program may keep the arrays; when
+// the last read was large the next goes straight into an array with room for as much.
+
+import EventLoop
+
+extension Connection {
+    /// From this size on a copy costs more than the room it saves.
+    private static let largeRead = 16_384
+
+    /// Reads what has come, at most `limit` bytes; waits until there is something.
+    ///
+    /// Cancellation: no byte is lost, and the connection stays usable.
+    ///
+    /// - Parameter limit: At least 1.
+    /// - Returns: The bytes; `nil` at the peer's end.
+    /// - Throws: As ``read(into:)-(ReadBuffer)``; `invalidArgument` if `limit` is less than 1.
+    public nonisolated(nonsending) func read(atMost limit: Int) async throws -> [UInt8]? {
+        guard limit > 0 else {
+            throw error(.invalidArgument, "read", reason: "the limit \(limit) is less than 1")
+        }
+        var buffer = ReadBuffer(capacity: Swift.min(limit, BlockPool.blockSize))
+        let count = try await read(into: &buffer)
+        return count == 0 ? nil : buffer.prefix(count)
+    }
+
+    /// Reads just `count` bytes; waits until all of them have come.
+    ///
+    /// Cancellation: what had come is the first that the next read gets.
+    ///
+    /// - Parameter count: 0 gives an empty array at once.
+    /// - Throws: As ``read(into:)-(ReadBuffer)``; `unexpectedEnd` with what came, if the peer's end
+    ///   is sooner; `invalidArgument` if `count` is negative.
+    public nonisolated(nonsending) func read(exactly count: Int) async throws -> [UInt8] {
+        guard count >= 0 else {
+            throw error(.invalidArgument, "read", reason: "the count \(count) is negative")
+        }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Swift.min(count, BlockPool.blockSize))
+        var buffer = ReadBuffer()
+        do {
+            while bytes.count < count {
+                var part = ReadBuffer(capacity: Swift.min(count - bytes.count, BlockPool.blockSize))
+                swap(&buffer, &part)
+                let got = try await read(into: &buffer)
+                if got == 0 { throw endedEarly(received: bytes) }
+                bytes.append(contentsOf: buffer.readable)
+                buffer.removeAll()
+            }
+            return bytes
+        } catch is CancellationError {
+            await giveBack(bytes)
+            throw CancellationError()
+        }
+    }
+
+    private nonisolated func endedEarly(received bytes: [UInt8]) -> EndpointError {
+        error(
+            .unexpectedEnd, "read", reason: "the peer's end came after \(bytes.count) bytes",
+            received: bytes
+        )
+    }
+
+    private func giveBack(_ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { pushBack($0) }
+    }
+}
+
+extension Connection: AsyncSequence {
+    /// Bytes that came together.
+    public typealias Element = [UInt8]
+    /// What reading throws.
+    public typealias Failure = any Error
+
+    /// Reads one chunk after the other.
+    public struct Iterator: AsyncIteratorProtocol {
+        /// Bytes that came together.
+        public typealias Element = [UInt8]
+        /// What reading throws.
+        public typealias Failure = any Error
+        private let connection: Connection
+
+        init(_ connection: Connection) { self.connection = connection }
+
+        /// The next chunk, at most 64 KiB; `nil` at the peer's end.
+        ///
+        /// - Throws: As `Connection.read(atMost:)`.
+        public mutating func next(isolation: isolated (any Actor)?) async throws -> [UInt8]? {
+            try await connection.read(atMost: BlockPool.blockSize)
+        }
+
+        /// The next chunk, at most 64 KiB; `nil` at the peer's end.
+        ///
+        /// - Throws: As `Connection.read(atMost:)`.
+        public mutating func next() async throws -> [UInt8]? {
+            try await connection.read(atMost: BlockPool.blockSize)
+        }
+    }
+
+    /// An iterator; one task may use one at a time.
+    public nonisolated func makeAsyncIterator() -> Iterator { Iterator(self) }
+}

@@ -1,0 +1,214 @@
+// Serving: a child task for each connection, on the connection's loop, in a scope that ends when
+// all of them have.
+//
+// The scope's own task accepts, on the listener's loop. Three things can end it: `close` and `drain`
+// (no more connections; wait for the handlers), the death of the listener, and cancellation, which
+// reaches each handler as the child task that it is. Handlers end on other loops, so their number is
+// kept behind a lock, taken once when a connection opens and once when it closes.
+
+import EventLoop
+
+/// One call of `serve`, and its live connections.
+final class ServeSession: Sendable {
+    private struct State {
+        var live: [ObjectIdentifier: Connection] = [:]
+        var mustEnd = false
+        var isAbandoned = false
+        var ended = 0
+    }
+    private let state = Lock(State())
+    private let loop: EventLoop
+    let limit: Int
+    /// Where the scope's task waits for a free place, and later for the end. On the loop.
+    let gate: Gate
+
+    init(limit: Int, on loop: EventLoop) {
+        self.limit = max(limit, 1)
+        self.loop = loop
+        gate = Gate(loop)
+    }
+
+    var liveCount: Int { state.withLock { $0.live.count } }
+    var endedCount: Int { state.withLock { $0.ended } }
+    var isFull: Bool { state.withLock { $0.live.count >= limit } }
+    /// Whether the handlers are to be cancelled rather than waited for.
+    var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
+
+    func insert(_ connection: Connection) {
+        state.withLock { $0.live[ObjectIdentifier(connection)] = connection }
+    }
+
+    func remove(_ connection: Connection) {
+        let wakes = state.withLock { state in
+            let wasFull = state.live.count >= limit
+            state.live.removeValue(forKey: ObjectIdentifier(connection))
+            state.ended += 1
+            return wasFull || (state.mustEnd && state.live.isEmpty)
+        }
+        if wakes { wake() }
+    }
+
+    /// From now on the last handler's end wakes the scope's task.
+    func awaitEnd() { state.withLock { $0.mustEnd = true } }
+
+    /// Resets what is left and has the handlers cancelled; answers how many there were.
+    func abandon() -> Int {
+        let rest = state.withLock { state in
+            state.isAbandoned = true
+            return Array(state.live.values)
+        }
+        for connection in rest { connection.abort() }
+        wake()
+        return rest.count
+    }
+
+    func wake() {
+        loop.run {
+            if let job = self.gate.open() { self.loop.append(job) }
+        }
+    }
+}
+
+extension Listener {
+    /// Runs `handler` for each connection, as a child task on the connection's loop.
+    ///
+    /// A connection is closed when its handler returns or throws; what it throws is logged and touches
+    /// no other connection. Returns when the listener was closed or drained and all handlers have
+    /// ended.
+    ///
+    /// Cancellation: closes the listener, cancels the handlers, and throws when they have ended.
+    /// Connections that were accepted and not yet served are closed.
+    ///
+    /// - Parameter maxConnections: How many connections may be open at once; more wait in the
+    ///   kernel's queue. 100,000 unless told; at least 1.
+    /// - Throws: `CancellationError`, or the ``EndpointError`` that ended the listener.
+    public nonisolated func serve(
+        maxConnections: Int = 100_000,
+        _ handler: @escaping @Sendable (isolated Connection) async throws -> Void
+    ) async throws {
+        let session = ServeSession(limit: maxConnections, on: loop)
+        await withTaskExecutorPreference(loop) {
+            await begin(session)
+            await withDiscardingTaskGroup { group in
+                while let connection = await nextToServe(session) {
+                    session.insert(connection)
+                    group.addTask(executorPreference: connection.loop) {
+                        await connection.run(handler)
+                        session.remove(connection)
+                        self.noteClosed()
+                    }
+                }
+                await waitForHandlers(of: session)
+                if session.isAbandoned { group.cancelAll() }
+            }
+            await end(session)
+        }
+        if Task.isCancelled {
+            await close()
+            throw CancellationError()
+        }
+        if let failure = await failure { throw failure }
+    }
+
+    private func begin(_ session: ServeSession) { sessions.append(session) }
+
+    private func end(_ session: ServeSession) {
+        sessions.removeAll { $0 === session }
+        wakeDrainers()
+    }
+
+    /// The next connection, when there is a place for it.
+    private nonisolated(nonsending) func nextToServe(_ session: ServeSession) async -> Connection? {
+        while session.isFull && !Task.isCancelled && !session.isAbandoned {
+            await waitForPlace(in: session)
+        }
+        return session.isAbandoned ? nil : await accept()
+    }
+
+    private func waitForPlace(in session: ServeSession) async {
+        session.gate.close()
+        guard session.isFull, !session.isAbandoned, phase == .listening else { return }
+        await wait(at: session.gate)
+    }
+
+    /// Waits until all handlers have ended, or are to be cancelled.
+    private func waitForHandlers(of session: ServeSession) async {
+        session.awaitEnd()
+        while session.liveCount > 0 && !session.isAbandoned && !Task.isCancelled {
+            session.gate.close()
+            guard session.liveCount > 0, !session.isAbandoned else { return }
+            await wait(at: session.gate)
+        }
+    }
+
+    private func wait(at gate: Gate) async {
+        await withTaskCancellationHandler {
+            if !Task.isCancelled { await self.passThrough(gate) }
+        } onCancel: {
+            loop.run { self.wake(gate) }
+        }
+    }
+
+    private func passThrough(_ gate: Gate) async { await gate.pass() }
+
+    /// A descriptor was given back: an exhausted listener need not wait any longer.
+    private nonisolated func noteClosed() {
+        guard loop.isCurrent else { return }
+        endPause()
+    }
+}
+
+extension Connection {
+    /// Runs a handler, and closes the connection behind it.
+    func run(_ handler: @Sendable (isolated Connection) async throws -> Void) async {
+        do {
+            try await withOwner { connection in try await handler(connection) }
+        } catch is CancellationError {
+        } catch {
+            origin.logger.info(
+                "connection handler failed",
+                metadata: [
+                    "endpoint": "\(origin.endpoint)", "remote": "\(facts.remoteAddress)",
+                    "error": "\(error)",
+                ]
+            )
+        }
+        await closeShielded()
+    }
+}
+
+/// Serves several listeners in one scope; see ``Listener/serve(maxConnections:_:)``.
+///
+/// The first that fails ends the others.
+///
+/// Cancellation: closes all listeners, cancels the handlers, and throws when they have ended.
+///
+/// - Throws: `CancellationError`, or the ``EndpointError`` that ended a listener.
+public func serve(
+    on listeners: [Listener],
+    _ handler: @escaping @Sendable (isolated Connection) async throws -> Void
+) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        for listener in listeners {
+            group.addTask { try await listener.serve(handler) }
+        }
+        try await group.waitForAll()
+    }
+}
+
+extension ServerEndpoint {
+    /// Listens, and serves what connects; see ``Listener/serve(maxConnections:_:)``.
+    ///
+    /// Cancellation: closes the listener, cancels the handlers, and throws when they have ended.
+    ///
+    /// - Throws: `CancellationError`, or the ``EndpointError`` of `listen` or the listener.
+    public func serve(
+        in context: EndpointContext = EndpointContext(),
+        maxConnections: Int = 100_000,
+        _ handler: @escaping @Sendable (isolated Connection) async throws -> Void
+    ) async throws {
+        let listener = try await listen(in: context)
+        try await listener.serve(maxConnections: maxConnections, handler)
+        await listener.close()
+    }
+}
