@@ -34,12 +34,14 @@ enum UNIXConnector {
             endpoint: endpoint,
             on: loop
         )
-        var facts = ConnectionFacts(
+        var timeline = ConnectionTimeline()
+        timeline.connect = ConnectionTimeline.Phase(start: begin, duration: .now - begin)
+        let facts = ConnectionFacts(
             localAddress: SocketAddress(localOf: descriptor.rawValue),
-            remoteAddress: SocketAddress(path: path)
+            remoteAddress: SocketAddress(path: path),
+            timeline: timeline,
+            peerCredentials: PeerCredentials(of: descriptor.rawValue)
         )
-        facts.timeline.connect = ConnectionTimeline.Phase(start: begin, duration: .now - begin)
-        facts.peerCredentials = PeerCredentials(of: descriptor.rawValue)
         let origin = ConnectionOrigin(endpoint: endpoint, logger: context.logger)
         return Connection.make(descriptor, facts: facts, origin: origin, on: loop)
     }
@@ -116,7 +118,7 @@ enum UNIXConnector {
             .timedOut,
             operation: "connect",
             endpoint: endpoint,
-            reason: "timed out after \(timeout.readable) waiting for room in the server's backlog",
+            reason: "timed out after \(timeout.inSeconds) waiting for room in the server's backlog",
             phase: .connect
         )
     }
@@ -125,7 +127,7 @@ enum UNIXConnector {
 extension PeerCredentials {
     /// Who was at the other end when it connected or began to listen (SO_PEERCRED, unix(7)).
     init?(of descriptor: Int32) {
-        var credentials = ucred()
+        var credentials = endpoints_credentials()
         guard endpoints_peer_credentials(descriptor, &credentials) == 0 else { return nil }
         self.init(pid: credentials.pid, uid: credentials.uid, gid: credentials.gid)
     }
