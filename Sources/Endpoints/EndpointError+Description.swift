@@ -71,7 +71,7 @@ extension EndpointError: CustomStringConvertible {
         phase: Phase? = nil,
         attempts: [Attempt] = []
     ) -> EndpointError {
-        var reason = "timed out after \(timeout.readable)"
+        var reason = "timed out after \(timeout.inSeconds)"
         if phase == .resolve { reason += " while looking up the name" }
         return EndpointError(
             .timedOut,
@@ -127,17 +127,15 @@ extension Unicode.Scalar {
 }
 
 extension Duration {
-    /// `30 s`, `1.5 s`, `250 ms`.
-    package var readable: String {
+    /// `30 s`, `0.25 s`: to the millisecond.
+    package var inSeconds: String {
         let (seconds, attoseconds) = components
-        let milliseconds = attoseconds / 1_000_000_000_000_000
-        if seconds == 0 && attoseconds != 0 {
-            return milliseconds == 0 ? "less than 1 ms" : "\(milliseconds) ms"
-        }
+        let milliseconds = abs(attoseconds / 1_000_000_000_000_000)
+        let sign = seconds < 0 || attoseconds < 0 ? "-" : ""
         guard milliseconds != 0 else { return "\(seconds) s" }
-        var fraction = String(abs(milliseconds))
+        var fraction = String(milliseconds)
         fraction = String(repeating: "0", count: 3 - fraction.utf8.count) + fraction
         while fraction.utf8.last == UInt8(ascii: "0") { fraction.removeLast() }
-        return "\(seconds).\(fraction) s"
+        return "\(sign)\(seconds.magnitude).\(fraction) s"
     }
 }

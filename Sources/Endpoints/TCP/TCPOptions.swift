@@ -1,0 +1,86 @@
+// Options are set before connect and before listen: TCP takes some of them into account in the
+// handshake only, and an accepted socket inherits those of its listener (accept(2)).
+
+import CEndpoints
+import EventLoop
+
+/// What can be set on a TCP socket (tcp(7), socket(7)); unset is the kernel's choice.
+struct TCPOptions: Hashable, Sendable {
+    /// Whether small writes leave at once, instead of waiting for the peer's acknowledgement.
+    var noDelay = true
+    /// After how long without traffic the peer is probed, and how far apart the probes are; nine
+    /// without an answer end the connection. Whole seconds, 1 to 32767. `nil`: never.
+    var keepAlive: Duration?
+    /// How long what was sent may stay unacknowledged (RFC 5482). `nil`: about 15 minutes.
+    var userTimeout: Duration?
+    /// Whether other sockets of the same user may listen on the same port.
+    var reusePort = false
+    /// Whether to offer Multipath TCP (RFC 8684), and take plain TCP where there is none.
+    var multipath = false
+
+    private static let keepAliveProbes: Int32 = 9
+    private static let longestKeepAlive: UInt64 = 32_767
+
+    /// Makes a socket that neither blocks nor survives exec, with these options.
+    ///
+    /// - Throws: ``EndpointError``.
+    func makeSocket(
+        family: AddressFamily,
+        operation: String,
+        endpoint: String?
+    ) throws -> OwnedDescriptor {
+        let domain = family == .ipv4 ? AF_INET : AF_INET6
+        var result: Int32 = -EPROTONOSUPPORT
+        if multipath { result = endpoints_socket(domain, ENDPOINTS_STREAM, ENDPOINTS_MPTCP) }
+        switch result {
+        case -EINVAL, -EPROTONOSUPPORT, -ENOPROTOOPT:  // No such thing in this kernel, or turned off.
+            result = endpoints_socket(domain, ENDPOINTS_STREAM, 0)
+        default: break
+        }
+        guard result >= 0 else {
+            throw EndpointError(errno: result, operation: operation, endpoint: endpoint)
+        }
+        let descriptor = OwnedDescriptor(result)
+        if let refusal = apply(to: descriptor.rawValue) {
+            throw refusal.of(operation: operation, endpoint: endpoint)
+        }
+        return descriptor
+    }
+
+    /// Sets the options; answers the first that the kernel refused.
+    private func apply(to descriptor: Int32) -> EndpointError? {
+        let tcp = Int32(IPPROTO_TCP)
+        var settings: [(level: Int32, name: Int32, value: Int32, what: String)] = []
+        if noDelay { settings.append((tcp, TCP_NODELAY, 1, "TCP_NODELAY")) }
+        if let keepAlive {
+            let rounded = max(1, keepAlive.nanosecondsClamped / 1_000_000_000)
+            let seconds = Int32(min(rounded, Self.longestKeepAlive))
+            settings.append((SOL_SOCKET, SO_KEEPALIVE, 1, "SO_KEEPALIVE"))
+            settings.append((tcp, TCP_KEEPIDLE, seconds, "TCP_KEEPIDLE"))
+            settings.append((tcp, TCP_KEEPINTVL, seconds, "TCP_KEEPINTVL"))
+            settings.append((tcp, TCP_KEEPCNT, Self.keepAliveProbes, "TCP_KEEPCNT"))
+        }
+        if let userTimeout {
+            let milliseconds = userTimeout.nanosecondsClamped / 1_000_000
+            let value = Int32(min(max(1, milliseconds), UInt64(Int32.max)))
+            settings.append((tcp, TCP_USER_TIMEOUT, value, "TCP_USER_TIMEOUT"))
+        }
+        if reusePort { settings.append((SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT")) }
+        for setting in settings {
+            let result = endpoints_set_option(
+                descriptor,
+                setting.level,
+                setting.name,
+                setting.value
+            )
+            guard result == 0 else {
+                return EndpointError(
+                    errno: result,
+                    operation: "set",
+                    reason: "the kernel does not take \(setting.what) = \(setting.value)"
+                )
+            }
+        }
+        return nil
+    }
+}
