@@ -1,0 +1,111 @@
+// DescriptionHint: what was probably meant by a string that is no endpoint.
+//
+// People leave out the kind, write IPv6 addresses without escapes and paste URLs. Each of these
+// fails as something else (an unknown kind, an empty host, too many arguments), so the guesses look
+// at the whole description. They run only once a string was refused, and in linear time: an address
+// has at most eight colons.
+
+/// Guesses at what a wrong string was meant to be.
+enum DescriptionHint {
+    /// For a string whose kind nobody knows: perhaps there is none.
+    static func forUnknownKind(
+        _ description: EndpointDescription,
+        side: EndpointSide,
+        kinds: [String]
+    ) -> String? {
+        let kind = description.kind
+        let whole = description.description
+        if whole.unicodeScalars.count > 200 { return nil }
+        if let hint = forURL(description) { return hint }
+        if isNumber(kind) {
+            return meant(side == .server ? "tcp:\(whole)" : "tcp:localhost:\(whole)")
+        }
+        if kind.hasPrefix("/") || kind.hasPrefix("./") || kind.hasPrefix("@") {
+            return meant("unix:\(whole)")
+        }
+        if let name = Spelling.nearest(to: kind, among: kinds) {
+            return meant(name + whole.dropFirst(kind.count))
+        }
+        let parts = [kind] + description.arguments.map { description.raw($0) }
+        if let length = literalLength(parts[...]) {
+            let address = parts[..<length].joined(separator: ":")
+            let after = parts[length...].map { ":\($0)" }.joined()
+            return meant("tcp:[\(address)]\(after)")
+        }
+        let isHost = (try? HostName(kind)) != nil
+        if isHost, let port = description.arguments.first, isNumber(port.text) {
+            return meant("tcp:\(whole)")
+        }
+        return nil
+    }
+
+    /// For a wrong argument: an IPv6 address may have been cut up at its colons.
+    ///
+    /// - Parameter description: What was refused.
+    /// - Parameter near: The argument that the address must touch.
+    static func forAddress(
+        _ description: EndpointDescription,
+        near: EndpointDescription.Argument? = nil
+    ) -> String? {
+        let arguments = description.arguments
+        for start in arguments.indices where !arguments[start].isBracketed {
+            var parts = [arguments[start].text]
+            for next in arguments[(start + 1)...].prefix(8) {
+                if next.name != nil || next.isBracketed { break }
+                parts.append(next.text)
+            }
+            guard var length = literalLength(parts[...]) else { continue }
+            // In `::1:80` the last group is as likely the port.
+            let isAtEnd = start + length == arguments.count && arguments[start].name == nil
+            if isAtEnd, isNumber(parts[length - 1]),
+                let shorter = literalLength(parts[..<(length - 1)]), shorter == length - 1
+            {
+                length = shorter
+            }
+            if let near, !arguments[start..<(start + length)].contains(near) { continue }
+
+            let address = parts[..<length].joined(separator: ":")
+            let name = arguments[start].name.map { "\($0)=" } ?? ""
+            return "an IPv6 address is written \(name)[\(address)] "
+                + "or \(name)\(Quoting.escaped(address, alsoEquals: false).text)"
+        }
+        return nil
+    }
+
+    /// For a string with a `//` after a colon.
+    static func forURL(_ description: EndpointDescription) -> String? {
+        let arguments = description.arguments
+        guard let first = arguments.first, first.name == nil, first.text.hasPrefix("//") else {
+            return nil
+        }
+        let host = first.text.drop { $0 == "/" }.prefix { $0 != "/" }
+        let port = arguments.dropFirst().first?.text.prefix { $0 != "/" } ?? "PORT"
+        let shownHost = EndpointStringError.visible(String(host))
+        let shownPort = EndpointStringError.visible(String(port))
+        return "this is no URL: write tcp:\(shownHost):\(shownPort)"
+    }
+
+    /// For a text with white space round it.
+    static func forSpace(_ text: String) -> String? {
+        let isSpaced = text.first?.isWhitespace == true || text.last?.isWhitespace == true
+        return isSpaced ? "white space is part of the text: leave it out" : nil
+    }
+
+    /// How many parts, joined with colons, make the longest IPv6 literal; `nil` if none does.
+    private static func literalLength(_ parts: ArraySlice<String>) -> Int? {
+        let most = min(parts.count, 9)
+        for length in stride(from: most, through: 3, by: -1) {
+            let candidate = parts.prefix(length).joined(separator: ":")
+            if HostName.family(ofLiteral: candidate) == .ipv6 { return length }
+        }
+        return nil
+    }
+
+    private static func meant(_ string: String) -> String {
+        "did you mean \(EndpointStringError.visible(string, limit: 240))?"
+    }
+
+    private static func isNumber(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
+    }
+}

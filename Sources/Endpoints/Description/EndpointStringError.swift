@@ -1,0 +1,89 @@
+// EndpointStringError: what is wrong, and a caret under it.
+//
+// The caret must stand under the place also when the string holds a newline, a combining mark or a
+// thousand scalars: controls are shown as one visible sign each, marks take no room, and of a long
+// string only the neighbourhood of the place is shown.
+
+/// Why a string is no endpoint, and where.
+public struct EndpointStringError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The string, whole.
+    public let string: String
+    /// Where it is wrong: from 1, in Unicode scalars; one more than there are for what is missing.
+    public let column: Int
+    /// What is wrong, and what is allowed: one line, with the name of the argument.
+    public let message: String
+    /// What to write instead, where that can be guessed.
+    public let hint: String?
+
+    init(_ string: String, column: Int, _ message: String, hint: String? = nil) {
+        self.string = string
+        self.column = column
+        self.message = message
+        self.hint = hint
+    }
+
+    /// The string, a caret under the place, the message and the hint: a line each.
+    public var description: String {
+        let (line, caret) = excerpt
+        var text = "\(line)\n\(caret)^\n\(message)"
+        if let hint { text += "\n\(hint)" }
+        return text
+    }
+
+    /// The part of the string round the place, and the spaces that bring a caret under it.
+    private var excerpt: (line: String, indentation: String) {
+        let scalars = Array(string.unicodeScalars)
+        let place = min(max(column - 1, 0), scalars.count)
+        let start = scalars.count > 240 ? max(0, place - 120) : 0
+        let end = scalars.count > 240 ? min(scalars.count, start + 240) : scalars.count
+
+        var line = String.UnicodeScalarView()
+        var width = 0
+        if start > 0 {
+            line.append("…")
+            width += 1
+        }
+        for index in start..<end {
+            line.append(Self.visible(scalars[index]))
+            if index < place, !Self.takesNoRoom(scalars[index]) { width += 1 }
+        }
+        if end < scalars.count { line.append("…") }
+        return (String(line), String(repeating: " ", count: width))
+    }
+
+    /// Text for a message: controls made visible, cut to a length.
+    static func visible(_ text: String, limit: Int = 80) -> String {
+        var view = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars.prefix(limit) { view.append(visible(scalar)) }
+        let isCut = text.unicodeScalars.dropFirst(limit).isEmpty == false
+        return String(view) + (isCut ? "…" : "")
+    }
+
+    private static func visible(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
+        switch scalar.value {
+        case 0..<0x20:
+            Unicode.Scalar(0x2400 + scalar.value) ?? "\u{FFFD}"
+        case 0x7F:
+            "\u{2421}"
+        case 0x80..<0xA0, 0x2028, 0x2029, 0x202A...0x202E, 0x2066...0x2069:
+            "\u{FFFD}"
+        default:
+            scalar
+        }
+    }
+
+    private static func takesNoRoom(_ scalar: Unicode.Scalar) -> Bool {
+        if scalar.isASCII { return false }
+        switch scalar.properties.generalCategory {
+        case .nonspacingMark, .enclosingMark:
+            return true
+        default:
+            return false
+        }
+    }
+}
+
+/// Text in a message: in quotes, controls made visible, cut.
+func shown(_ text: String) -> String {
+    "\"\(EndpointStringError.visible(text))\""
+}

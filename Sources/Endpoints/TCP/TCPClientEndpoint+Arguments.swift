@@ -1,0 +1,68 @@
+// What `tcp` and `tcp6` have in common as clients.
+
+/// A kind that connects over TCP to a host and a port.
+protocol TCPConnecting: TCPEndpoint {
+    var host: String { get set }
+    var port: UInt16 { get set }
+    var timeout: Duration { get set }
+    var bindAddress: String? { get set }
+}
+
+extension TCPClientEndpoint: TCPConnecting {}
+extension TCP6ClientEndpoint: TCPConnecting {}
+
+extension TCPConnecting {
+    static var clientArguments: [EndpointArgument<Self>] {
+        let own: [EndpointArgument<Self>] = [
+            .required("host", \.host, as: .host, position: 0, help: "name or address to connect to"),
+            .required(
+                "port",
+                \.port,
+                as: .port(in: 1...UInt16.max),
+                position: 1,
+                help: "port to connect to"
+            ),
+            .optional("timeout", \.timeout, help: "seconds that all of connecting may take"),
+            .optional(
+                "bindAddress",
+                \.bindAddress,
+                as: .localAddress,
+                help: "local address to connect from"
+            ),
+        ]
+        return own + optionArguments
+    }
+
+    static func clientArgumentName(
+        at position: Int,
+        in description: EndpointDescription
+    ) -> String? {
+        let arguments = description.arguments
+        let hasHost = arguments.contains { $0.name == "host" }
+        let isAlone = arguments.count { $0.position != nil } == 1
+        if hasHost && isAlone { return "port" }
+        return Self.arguments.first { $0.position == position }?.name
+    }
+
+    /// Refuses literals of a wrong family, and two that cannot reach each other.
+    func validateFamilies(only family: AddressFamily?) throws {
+        let hostFamily = HostName.family(ofLiteral: host)
+        let localFamily = bindAddress.flatMap { HostName.family(ofLiteral: $0) }
+        if let family, let hostFamily, hostFamily != family {
+            throw EndpointArgumentError(
+                "is an IPv4 address, and the kind connects by IPv6 only",
+                argument: "host",
+                hint: "the kind tcp connects by both"
+            )
+        }
+        guard let localFamily, let wanted = family ?? hostFamily, localFamily != wanted else {
+            return
+        }
+        throw EndpointArgumentError(
+            wanted == .ipv6
+                ? "is an IPv4 address, and the host is reached by IPv6"
+                : "is an IPv6 address, and the host is reached by IPv4",
+            argument: "bindAddress"
+        )
+    }
+}

@@ -1,0 +1,48 @@
+// The socket options as arguments, the same for every kind over TCP. The limits are the kernel's:
+// what a string can say, setsockopt(2) takes.
+
+/// A kind of endpoint whose sockets are TCP.
+protocol TCPEndpoint: EndpointKind {
+    var options: TCPOptions { get set }
+}
+
+extension TCPEndpoint {
+    /// The arguments that every kind over TCP has.
+    static var optionArguments: [EndpointArgument<Self>] {
+        [
+            .optional("noDelay", \.options.noDelay, help: "send at once (TCP_NODELAY)"),
+            .optional(
+                "keepAlive",
+                \.options.keepAlive,
+                as: .seconds(in: .seconds(1)...(.seconds(32767))),
+                help: "seconds without traffic before the peer is probed (SO_KEEPALIVE)"
+            ),
+            .optional(
+                "userTimeout",
+                \.options.userTimeout,
+                as: .seconds(in: .milliseconds(1)...(.milliseconds(Int32.max))),
+                help: "seconds that bytes may stay unacknowledged (TCP_USER_TIMEOUT)"
+            ),
+            .optional(
+                "reusePort",
+                \.options.reusePort,
+                help: "share the local port with other sockets (SO_REUSEPORT)"
+            ),
+            .optional(
+                "multipath",
+                \.options.multipath,
+                help: "Multipath TCP where the system has it (RFC 8684)"
+            ),
+            .optional(
+                "fastOpen",
+                \.options.fastOpen,
+                help: "carry bytes in the first packet (TCP_FASTOPEN, RFC 7413)"
+            ),
+        ]
+    }
+}
+
+extension EndpointArgumentFormat where Value == Int {
+    /// How many connections may wait to be accepted (listen(2)).
+    static var backlog: Self { .integer(in: 0...Int(Int32.max)) }
+}
