@@ -152,7 +152,7 @@ public actor Connection: EventSource {
             guard limit > 0 else { return }
             if self.loop.now &- self.lastActivity < limit { return self.scheduleIdleTimer() }
             let error = self.error(
-                .timedOut, "wait", reason: "idle for \(Duration.nanoseconds(limit).readable)"
+                .timedOut, "wait", reason: "idle for \(Duration.nanoseconds(limit).inSeconds)"
             )
             self.endNow(.failed(error), reset: true)
         }

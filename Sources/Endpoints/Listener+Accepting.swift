@@ -180,12 +180,3 @@ extension Listener {
         origin.logger.info("accept resumed", metadata: ["endpoint": "\(origin.endpoint)"])
     }
 }
-
-extension PeerCredentials {
-    /// Who connected the UNIX socket; `nil` if the kernel does not say.
-    init?(of descriptor: Int32) {
-        var credentials = endpoints_credentials()
-        guard endpoints_peer_credentials(descriptor, &credentials) == 0 else { return nil }
-        self.init(pid: credentials.pid, uid: credentials.uid, gid: credentials.gid)
-    }
-}

@@ -20,7 +20,7 @@ public struct TimeoutError: Error, CustomStringConvertible {
     public let underlying: any Error
 
     /// One readable line.
-    public var description: String { "timed out after \(duration.readable)" }
+    public var description: String { "timed out after \(duration.inSeconds)" }
 }
 
 /// Runs `body`, and cancels it when `timeout` is over.

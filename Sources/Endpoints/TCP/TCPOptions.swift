@@ -5,20 +5,27 @@ import CEndpoints
 import EventLoop
 
 /// What can be set on a TCP socket (tcp(7), socket(7)); unset is the kernel's choice.
-struct TCPOptions: Hashable, Sendable {
+public struct TCPOptions: Hashable, Sendable {
     /// Whether small writes leave at once, instead of waiting for the peer's acknowledgement.
-    var noDelay = true
+    public var noDelay = true
     /// After how long without traffic the peer is probed, and how far apart the probes are; nine
     /// without an answer end the connection. Whole seconds, 1 to 32767. `nil`: never.
-    var keepAlive: Duration?
+    public var keepAlive: Duration?
     /// How long what was sent may stay unacknowledged (RFC 5482). `nil`: about 15 minutes.
-    var userTimeout: Duration?
+    public var userTimeout: Duration?
     /// Whether other sockets of the same user may listen on the same port.
-    var reusePort = false
+    public var reusePort = false
     /// Whether to offer Multipath TCP (RFC 8684), and take plain TCP where there is none.
-    var multipath = false
+    public var multipath = false
+    /// Whether data may travel with the SYN (RFC 7413): a server takes it, a client sends it once it
+    /// has a cookie. What travels so can be replayed.
+    public var fastOpen = false
+
+    /// Makes the defaults.
+    public init() {}
 
     private static let keepAliveProbes: Int32 = 9
+    private static let fastOpenQueue: Int32 = 256
     private static let longestKeepAlive: UInt64 = 32_767
 
     /// Makes a socket that neither blocks nor survives exec, with these options.
@@ -41,14 +48,14 @@ struct TCPOptions: Hashable, Sendable {
             throw EndpointError(errno: result, operation: operation, endpoint: endpoint)
         }
         let descriptor = OwnedDescriptor(result)
-        if let refusal = apply(to: descriptor.rawValue) {
+        if let refusal = apply(to: descriptor.rawValue, listening: operation == "listen") {
             throw refusal.of(operation: operation, endpoint: endpoint)
         }
         return descriptor
     }
 
     /// Sets the options; answers the first that the kernel refused.
-    private func apply(to descriptor: Int32) -> EndpointError? {
+    private func apply(to descriptor: Int32, listening: Bool) -> EndpointError? {
         let tcp = Int32(IPPROTO_TCP)
         var settings: [(level: Int32, name: Int32, value: Int32, what: String)] = []
         if noDelay { settings.append((tcp, TCP_NODELAY, 1, "TCP_NODELAY")) }
@@ -66,6 +73,11 @@ struct TCPOptions: Hashable, Sendable {
             settings.append((tcp, TCP_USER_TIMEOUT, value, "TCP_USER_TIMEOUT"))
         }
         if reusePort { settings.append((SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT")) }
+        if fastOpen {
+            let name = listening ? TCP_FASTOPEN : TCP_FASTOPEN_CONNECT
+            let value = listening ? Self.fastOpenQueue : 1
+            settings.append((tcp, name, value, listening ? "TCP_FASTOPEN" : "TCP_FASTOPEN_CONNECT"))
+        }
         for setting in settings {
             let result = endpoints_set_option(
                 descriptor,
