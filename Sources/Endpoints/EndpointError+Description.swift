@@ -17,7 +17,9 @@ extension EndpointError: CustomStringConvertible {
     /// The description without operation and endpoint, as an attempt among others is told.
     package var why: String {
         if attempts.count > 1 {
-            let told = attempts.prefix(Self.tellableAttempts).map { "\($0.address) \($0.error.why)" }
+            let told = attempts.prefix(Self.tellableAttempts).map {
+                "\($0.address) \($0.error.why)"
+            }
             let untold = attempts.count - told.count
             let head = reason ?? "all \(attempts.count) addresses failed"
             let tail = untold > 0 ? ", and \(untold) more" : ""
@@ -43,8 +45,7 @@ extension EndpointError: CustomStringConvertible {
 
     /// What a peer sent, in quotes, escaped and cut: `"GET / HTTP/1.1\r\n"`.
     ///
-    /// - Parameter bytes: What the peer sent.
-    /// - Parameter limit: How many of its bytes to show.
+    /// No more than `limit` bytes are shown.
     package static func quoted(_ bytes: some Collection<UInt8>, limit: Int = 48) -> String {
         var text = "\""
         for byte in bytes.prefix(limit) {

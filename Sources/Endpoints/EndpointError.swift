@@ -8,7 +8,9 @@
 
 /// Why an endpoint, a connection or a listener could not do what was asked.
 public struct EndpointError: Error, Sendable {
-    /// What kind of failure: an open set, to switch on. A kind of endpoint may add its own.
+    /// What kind of failure, to switch on.
+    ///
+    /// An open set: a kind of endpoint may add its own.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         /// The code's name, `connectionRefused`.
         public let description: String
@@ -54,10 +56,11 @@ public struct EndpointError: Error, Sendable {
 
         /// Makes the record of a failed attempt.
         ///
-        /// - Parameter address: The address that was tried.
-        /// - Parameter phase: What was being done when it failed.
-        /// - Parameter error: Why it failed.
-        /// - Parameter duration: How long it took to fail.
+        /// - Parameters:
+        ///   - address: The address that was tried.
+        ///   - phase: What was being done when it failed.
+        ///   - error: Why it failed.
+        ///   - duration: How long it took to fail.
         public init(
             address: SocketAddress,
             phase: Phase,
@@ -127,16 +130,17 @@ public struct EndpointError: Error, Sendable {
 
     /// Makes an error; a kind of endpoint outside this library does so, too.
     ///
-    /// - Parameter code: The code to switch on.
-    /// - Parameter operation: What was being done: a verb, such as `connect`.
-    /// - Parameter endpoint: To what; quoted, if it is something that a user typed.
-    /// - Parameter reason: Why: lower case, no full stop, no secrets. The system's message or the
-    ///   code's meaning, unless told.
-    /// - Parameter advice: What can be done about it.
-    /// - Parameter systemError: What the system answered.
-    /// - Parameter attempts: What became of each address.
-    /// - Parameter received: What had come before the end.
-    /// - Parameter phase: The step on the way to a connection in which it happened.
+    /// - Parameters:
+    ///   - code: The code to switch on.
+    ///   - operation: What was being done: a verb, such as `connect`.
+    ///   - endpoint: To what; quoted, if it is something that a user typed.
+    ///   - reason: Why: lower case, no full stop, no secrets. The system's message or the
+    ///     code's meaning, unless told.
+    ///   - advice: What can be done about it.
+    ///   - systemError: What the system answered.
+    ///   - attempts: What became of each address.
+    ///   - received: What had come before the end.
+    ///   - phase: The step on the way to a connection in which it happened.
     public init(
         _ code: Code,
         operation: String,
@@ -163,12 +167,13 @@ public struct EndpointError: Error, Sendable {
 
     /// Makes the error of a system call; the errno gives the code.
     ///
-    /// - Parameter errno: The errno; a negated one, as our C functions answer it, will do.
-    /// - Parameter operation: What was being done: a verb, such as `connect`.
-    /// - Parameter endpoint: To what.
-    /// - Parameter reason: Said before the errno's name in place of the system's message.
-    /// - Parameter advice: What can be done about it.
-    /// - Parameter phase: The step on the way to a connection in which it happened.
+    /// - Parameters:
+    ///   - errno: The errno; a negated one, as our C functions answer it, will do.
+    ///   - operation: What was being done: a verb, such as `connect`.
+    ///   - endpoint: To what.
+    ///   - reason: Said before the errno's name in place of the system's message.
+    ///   - advice: What can be done about it.
+    ///   - phase: The step on the way to a connection in which it happened.
     public init(
         errno: Int32,
         operation: String,

@@ -46,7 +46,9 @@ extension SocketAddress {
         let count = Int(kernel.length) - ENDPOINTS_UNIX_PATH_OFFSET
         guard count > 0 else { return "" }
         return withUnsafeBytes(of: kernel.storage) { whole in
-            let bytes = whole.dropFirst(ENDPOINTS_UNIX_PATH_OFFSET).prefix(min(count, longestPath + 1))
+            let bytes = whole.dropFirst(ENDPOINTS_UNIX_PATH_OFFSET).prefix(
+                min(count, longestPath + 1)
+            )
             if bytes.first == 0 { return "@" + String(decoding: bytes.dropFirst(), as: UTF8.self) }
             let path = String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             return path.utf8.first == UInt8(ascii: "@") ? "./" + path : path
@@ -59,7 +61,12 @@ extension SocketAddress {
     ///   too long or holds a NUL, or if the address is none of the kernel's.
     package func kernelAddress(operation: String, endpoint: String?) throws -> KernelAddress {
         func refused(_ reason: String) -> EndpointError {
-            EndpointError(.invalidArgument, operation: operation, endpoint: endpoint, reason: reason)
+            EndpointError(
+                .invalidArgument,
+                operation: operation,
+                endpoint: endpoint,
+                reason: reason
+            )
         }
         var kernel = KernelAddress()
         switch storage {

@@ -27,8 +27,9 @@ public struct SocketAddress: Hashable, Sendable {
     /// `fe80::1%eth0`, `fe80::1%2`. No name is looked up, and the other spellings that C accepts
     /// (`127.1`, `0x7f.1`) are refused. `::ffff:192.0.2.1` is the IPv4 address 192.0.2.1.
     ///
-    /// - Parameter ip: The address.
-    /// - Parameter port: The port; 0 where the kernel shall choose one.
+    /// - Parameters:
+    ///   - ip: The address.
+    ///   - port: The port; 0 where the kernel shall choose one.
     /// - Throws: ``EndpointError`` with code `invalidArgument`.
     public init(ip: String, port: UInt16) throws {
         guard let address = SocketAddress(literal: ip, port: port) else {
@@ -70,11 +71,9 @@ public struct SocketAddress: Hashable, Sendable {
 
     /// The port; `nil` if it is no IP address.
     public var port: UInt16? {
-        get {
-            switch storage {
-            case .ipv4(_, let port), .ipv6(_, _, let port, _): port
-            case .unix, .named: nil
-            }
+        switch storage {
+        case .ipv4(_, let port), .ipv6(_, _, let port, _): port
+        case .unix, .named: nil
         }
     }
 

@@ -22,9 +22,10 @@ final class BlockingThreads: @unchecked Sendable {
     private var threads = 0
     private var idle = 0
 
-    /// - Parameter maximum: How many threads, at most.
-    /// - Parameter queueLimit: How many jobs may wait for a thread.
-    /// - Parameter idleTime: How long a thread waits for work before it ends.
+    /// - Parameters:
+    ///   - maximum: How many threads, at most.
+    ///   - queueLimit: How many jobs may wait for a thread.
+    ///   - idleTime: How long a thread waits for work before it ends.
     init(maximum: Int, queueLimit: Int, idleTime: Duration) {
         self.maximum = max(1, maximum)
         self.queueLimit = max(1, queueLimit)

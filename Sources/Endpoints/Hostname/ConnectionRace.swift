@@ -64,7 +64,7 @@ struct ConnectionRace {
     /// Until when a first answer waits for the other family.
     private var resolutionDeadline: Duration?
 
-    /// - Parameter families: The families whose answers will come.
+    /// Makes a race in which nothing has happened; each of `families` must be answered once.
     init(families: Set<AddressFamily>, configuration: Configuration = Configuration()) {
         self.configuration = configuration
         awaited = families
@@ -73,7 +73,7 @@ struct ConnectionRace {
 
     /// Takes an event and says what must now be done, in order.
     ///
-    /// - Parameter now: The time since the race began; never less than the time before.
+    /// `now` is the time since the race began, never less than the time before.
     mutating func handle(_ event: Event, at now: Duration) -> [Effect] {
         if isOver { return late(event) }
         switch event {

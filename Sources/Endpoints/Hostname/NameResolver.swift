@@ -7,9 +7,10 @@ public protocol NameResolver: Sendable {
     ///
     /// Cancellation: returns at once with `CancellationError`; what cannot be stopped ends by itself.
     ///
-    /// - Parameter host: A name: labels of letters, digits, `-` and `_`; it may end in a dot.
-    /// - Parameter port: The port that the addresses are to have.
-    /// - Parameter family: The family that the addresses are to be of.
+    /// - Parameters:
+    ///   - host: A name: labels of letters, digits, `-` and `_`; it may end in a dot.
+    ///   - port: The port that the addresses are to have.
+    ///   - family: The family that the addresses are to be of.
     /// - Returns: The addresses, best first; none if the name has none in this family.
     /// - Throws: ``EndpointError`` with code `nameNotFound`, or whatever kept it from an answer.
     func addresses(

@@ -36,9 +36,10 @@ public final class SystemNameResolver: NameResolver {
 
     /// Makes a resolver with threads of its own.
     ///
-    /// - Parameter maximumThreads: How many look-ups run at the same time.
-    /// - Parameter queueLimit: How many may wait for a thread; more are refused with code
-    ///   `outOfResources`.
+    /// - Parameters:
+    ///   - maximumThreads: How many look-ups run at the same time.
+    ///   - queueLimit: How many may wait for a thread; more are refused with code
+    ///     `outOfResources`.
     public convenience init(maximumThreads: Int = 8, queueLimit: Int = 256) {
         self.init(
             threads: BlockingThreads(
@@ -49,7 +50,7 @@ public final class SystemNameResolver: NameResolver {
         ) { try Self.askSystem($0) }
     }
 
-    /// - Parameter lookUp: What to do on a thread; it may block.
+    /// Makes a resolver that runs `lookUp` on its threads; it may block.
     init(
         threads: BlockingThreads,
         lookUp: @escaping @Sendable (Question) throws -> [SocketAddress]
@@ -62,9 +63,10 @@ public final class SystemNameResolver: NameResolver {
     ///
     /// Cancellation: returns at once; the look-up ends by itself on its thread.
     ///
-    /// - Parameter host: A name or a literal.
-    /// - Parameter port: The port that the addresses are to have.
-    /// - Parameter family: The family that the addresses are to be of.
+    /// - Parameters:
+    ///   - host: A name or a literal.
+    ///   - port: The port that the addresses are to have.
+    ///   - family: The family that the addresses are to be of.
     /// - Returns: The addresses, in the order of RFC 6724; none if the name has none in this family.
     /// - Throws: ``EndpointError`` with code `nameNotFound`, `unavailable` if no server answered,
     ///   `outOfResources` if too many look-ups wait, `invalidArgument` if it is no host name.
@@ -209,7 +211,9 @@ public final class SystemNameResolver: NameResolver {
             var kernel = KernelAddress()
             kernel.length = current.pointee.ai_addrlen
             endpoints_copy_address(&kernel.storage, pointer, kernel.length)
-            guard let address = SocketAddress(kernel), !addresses.contains(address) else { continue }
+            guard let address = SocketAddress(kernel), !addresses.contains(address) else {
+                continue
+            }
             addresses.append(address)
         }
         return addresses

@@ -15,10 +15,9 @@ enum SocketConnector {
     ///
     /// Cancellation: the socket is closed before it throws, also when the connection stood already.
     ///
-    /// - Parameter address: An IPv4 or IPv6 address.
-    /// - Parameter source: The local address to connect from, of the same family; its port may be 0.
-    /// - Parameter loop: The loop to wait on; the descriptor is not registered with it afterwards.
-    /// - Throws: ``EndpointError`` with its phase, or `CancellationError`.
+    /// `source` is the local address to connect from, of the same family; its port may be 0. The
+    /// descriptor is not registered with `loop` afterwards. Throws ``EndpointError`` with its phase,
+    /// or `CancellationError`.
     static func connect(
         to address: SocketAddress,
         from source: SocketAddress? = nil,
@@ -131,7 +130,8 @@ enum SocketConnector {
         let descriptor = OwnedDescriptor(result)
         // The discard port: some kernels refuse to connect to port 0.
         if address.port == 0 {
-            target = (try? address.withPort(9).kernelAddress(operation: "connect", endpoint: nil))
+            target =
+                (try? address.withPort(9).kernelAddress(operation: "connect", endpoint: nil))
                 ?? target
         }
         return endpoints_connect(descriptor.rawValue, &target.storage, target.length) == 0

@@ -17,14 +17,12 @@ enum TCPConnector {
     /// Cancellation: at any point; every descriptor is closed before it throws, that of a connection
     /// which had succeeded in the meantime, too.
     ///
-    /// - Parameter host: A literal, or a name; it is looked up in both families at once.
-    /// - Parameter family: `nil` takes either family.
-    /// - Parameter bindAddress: The local address, a literal or a name; only addresses of its family
-    ///   are tried. Its port is chosen by the kernel.
-    /// - Parameter timeout: How long all of it may take, look-ups and attempts; `nil` is no limit.
-    /// - Parameter endpoint: What to call it in errors.
-    /// - Throws: ``EndpointError`` with an entry for each address in `attempts`, or
-    ///   `CancellationError`.
+    /// The host is a literal, or a name that is looked up in `family`, in both at once unless told.
+    /// `bindAddress` is the local address, a literal or a name; only addresses of its family are
+    /// tried, and the kernel chooses its port. `timeout` bounds all of it, look-ups and attempts;
+    /// `nil` is no limit. `endpoint` is what errors call it.
+    ///
+    /// Throws ``EndpointError`` with an entry for each address in `attempts`, or `CancellationError`.
     static func connect(
         host: String,
         port: UInt16,

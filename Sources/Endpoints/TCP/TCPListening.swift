@@ -15,11 +15,10 @@ enum TCPListening {
     ///
     /// Cancellation: nothing that was bound remains.
     ///
-    /// - Parameter port: 0 lets the kernel choose; the listener's address tells.
-    /// - Parameter interface: A literal, a name, or `""` for all addresses of the host.
-    /// - Parameter family: Of a name or of `""`; `nil` is IPv4 where there is a choice.
-    /// - Parameter backlog: How many connections may wait to be accepted; the kernel caps it.
-    /// - Throws: ``EndpointError``, or `CancellationError`.
+    /// Port 0 lets the kernel choose; the listener's address tells. The interface is a literal, a
+    /// name, or `""` for all addresses of the host; `family` is that of a name or of `""`, and `nil`
+    /// is IPv4 where there is a choice. `backlog` connections may wait to be accepted; the kernel
+    /// caps it. Throws ``EndpointError``, or `CancellationError`.
     static func listen(
         port: UInt16,
         interface: String,

@@ -8,10 +8,12 @@ import EventLoop
 public struct TCPOptions: Hashable, Sendable {
     /// Whether small writes leave at once, instead of waiting for the peer's acknowledgement.
     public var noDelay = true
-    /// After how long without traffic the peer is probed, and how far apart the probes are; nine
-    /// without an answer end the connection. Whole seconds, 1 to 32767. `nil`: never.
+    /// After how long without traffic the peer is probed; `nil` is never.
+    ///
+    /// So far apart are the probes, too, and nine without an answer end the connection. Whole
+    /// seconds, 1 to 32767.
     public var keepAlive: Duration?
-    /// How long what was sent may stay unacknowledged (RFC 5482). `nil`: about 15 minutes.
+    /// How long what was sent may stay unacknowledged (RFC 5482); `nil` is about 15 minutes.
     public var userTimeout: Duration?
     /// Whether other sockets of the same user may listen on the same port.
     public var reusePort = false
@@ -40,7 +42,8 @@ public struct TCPOptions: Hashable, Sendable {
         var result: Int32 = -EPROTONOSUPPORT
         if multipath { result = endpoints_socket(domain, ENDPOINTS_STREAM, ENDPOINTS_MPTCP) }
         switch result {
-        case -EINVAL, -EPROTONOSUPPORT, -ENOPROTOOPT:  // No such thing in this kernel, or turned off.
+        // Not in this kernel, or turned off.
+        case -EINVAL, -EPROTONOSUPPORT, -ENOPROTOOPT:
             result = endpoints_socket(domain, ENDPOINTS_STREAM, 0)
         default: break
         }

@@ -17,8 +17,7 @@ struct ProcessStart: Equatable {
         self.init(stat: stat, bootTime: Self.read("/proc/stat").flatMap(Self.bootTime))
     }
 
-    /// - Parameter stat: The text of /proc/PID/stat.
-    /// - Parameter bootTime: Seconds since 1970.
+    /// Reads the text of /proc/PID/stat; the time of the boot is in seconds since 1970.
     init?(stat: String, bootTime: Int64?, ticksPerSecond: Int64 = Int64(sysconf(clockTicks))) {
         guard let name = stat.utf8.lastIndex(of: UInt8(ascii: ")")) else { return nil }
         // The first of these is field 3, the state; field 22 is the start.

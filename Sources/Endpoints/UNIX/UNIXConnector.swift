@@ -14,10 +14,9 @@ enum UNIXConnector {
     ///
     /// Cancellation: the socket is closed before it throws.
     ///
-    /// - Parameter checkPID: Whether to connect only if the lock file `<path>.lock` names a process
-    ///   that runs.
-    /// - Parameter timeout: How long to wait for room in the listener's backlog; `nil` is no limit.
-    /// - Throws: ``EndpointError``, or `CancellationError`.
+    /// With `checkPID` it connects only if the lock file `<path>.lock` names a process that runs.
+    /// `timeout` is how long to wait for room in the listener's backlog; `nil` is no limit. Throws
+    /// ``EndpointError``, or `CancellationError`.
     static func connect(
         path: String,
         checkPID: Bool = false,

@@ -23,10 +23,9 @@ enum UNIXListening {
     ///
     /// Cancellation: nothing that was bound remains.
     ///
-    /// - Parameter mode: The rights of the file, whatever the umask; none for an abstract name.
-    /// - Parameter backlog: How many connections may wait to be accepted; the kernel caps it.
-    /// - Parameter lockfile: Whether to hold `<path>.lock` meanwhile; not for an abstract name.
-    /// - Throws: ``EndpointError``, or `CancellationError`.
+    /// `mode` is what the rights of the file are, whatever the umask; `lockfile` says whether to hold
+    /// `<path>.lock` meanwhile. An abstract name has neither. `backlog` connections may wait to be
+    /// accepted; the kernel caps it. Throws ``EndpointError``, or `CancellationError`.
     static func listen(
         path: String,
         mode: UInt16 = 0o666,
