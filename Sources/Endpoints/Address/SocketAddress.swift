@@ -52,7 +52,7 @@ public struct SocketAddress: Hashable, Sendable {
     ///   used, not here.
     public init(path: String) {
         if path.utf8.first == 0 {
-            self.init(.unix("@\(path.unicodeScalars.dropFirst())"))
+            self.init(.unix("@" + String(path.unicodeScalars.dropFirst())))
         } else {
             self.init(.unix(path))
         }
