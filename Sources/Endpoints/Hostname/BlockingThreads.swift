@@ -20,7 +20,8 @@ final class BlockingThreads: @unchecked Sendable {
     private let idleTime: UInt64
     private var queue: [Job] = []
     private var threads = 0
-    private var idle = 0
+    /// The others wait for work, or are on their way to take it.
+    private var busy = 0
 
     /// - Parameters:
     ///   - maximum: How many threads, at most.
@@ -55,17 +56,11 @@ final class BlockingThreads: @unchecked Sendable {
     func submit(_ job: @escaping Job) -> Bool {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
-        if queue.count < idle {
-            queue.append(job)
-            pthread_cond_signal(condition)
-            return true
+        if queue.count >= threads - busy && !(threads < maximum && startThread()) {
+            guard threads > 0, queue.count - (threads - busy) < queueLimit else { return false }
         }
-        if threads < maximum, startThread() {
-            queue.append(job)
-            return true
-        }
-        guard threads > 0, queue.count < queueLimit else { return false }
         queue.append(job)
+        pthread_cond_signal(condition)
         return true
     }
 
@@ -93,13 +88,13 @@ final class BlockingThreads: @unchecked Sendable {
         while true {
             while !queue.isEmpty {
                 let job = queue.removeFirst()
+                busy += 1
                 pthread_mutex_unlock(mutex)
                 job()
                 pthread_mutex_lock(mutex)
+                busy -= 1
             }
-            idle += 1
             let timedOut = endpoints_condition_wait(condition, mutex, idleTime) != 0
-            idle -= 1
             if timedOut && queue.isEmpty {
                 threads -= 1
                 return

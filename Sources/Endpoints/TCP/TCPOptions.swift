@@ -39,19 +39,21 @@ public struct TCPOptions: Hashable, Sendable {
         endpoint: String?
     ) throws -> OwnedDescriptor {
         let domain = family == .ipv4 ? AF_INET : AF_INET6
-        var result: Int32 = -EPROTONOSUPPORT
-        if multipath { result = endpoints_socket(domain, ENDPOINTS_STREAM, ENDPOINTS_MPTCP) }
-        switch result {
-        // Not in this kernel, or turned off.
-        case -EINVAL, -EPROTONOSUPPORT, -ENOPROTOOPT:
-            result = endpoints_socket(domain, ENDPOINTS_STREAM, 0)
-        default: break
+        let isListening = operation == "listen"
+        if multipath {
+            let result = endpoints_socket(domain, ENDPOINTS_STREAM, ENDPOINTS_MPTCP)
+            if result >= 0 {
+                let descriptor = OwnedDescriptor(result)
+                // Not every option exists there; what was asked for by name goes first.
+                if apply(to: result, listening: isListening) == nil { return descriptor }
+            }
         }
+        let result = endpoints_socket(domain, ENDPOINTS_STREAM, 0)
         guard result >= 0 else {
             throw EndpointError(errno: result, operation: operation, endpoint: endpoint)
         }
         let descriptor = OwnedDescriptor(result)
-        if let refusal = apply(to: descriptor.rawValue, listening: operation == "listen") {
+        if let refusal = apply(to: result, listening: isListening) {
             throw refusal.of(operation: operation, endpoint: endpoint)
         }
         return descriptor
