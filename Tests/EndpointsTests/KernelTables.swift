@@ -1,5 +1,5 @@
 // What the kernel says of sockets. Tests run beside each other in one process, so that counting its
-// descriptors would count those of other tests: these count the sockets of one port.
+// descriptors would count those of other tests: these count the sockets of one address.
 
 import CEndpoints
 
@@ -20,18 +20,19 @@ func contents(of path: String) -> String {
     return String(decoding: bytes, as: UTF8.self)
 }
 
-/// How many sockets that a process still holds are connected, or being connected, to a TCP port.
-func openSockets(toPort port: UInt16) -> Int {
-    let digits = String(port, radix: 16, uppercase: true)
-    let suffix = ":" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
+/// How many sockets that a process still holds are connected, or being connected, to an IPv4 address.
+func openSockets(to address: SocketAddress) -> Int {
+    guard case .ipv4(let ip, let port) = address.storage else { return 0 }
+    func hexadecimal(_ number: some FixedWidthInteger, digits: Int) -> String {
+        let text = String(number, radix: 16, uppercase: true)
+        return String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
+    }
+    let remote = "\(hexadecimal(ip.bigEndian, digits: 8)):\(hexadecimal(port, digits: 4))"
     var count = 0
-    for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
-        for line in contents(of: table).split(separator: "\n").dropFirst() {
-            // sl, local, remote, st, queues, timer, retransmits, uid, timeout, inode (proc(5)).
-            let fields = line.split(separator: " ")
-            guard fields.count > 9, fields[2].hasSuffix(suffix), fields[9] != "0" else { continue }
-            count += 1
-        }
+    for line in contents(of: "/proc/self/net/tcp").split(separator: "\n").dropFirst() {
+        // sl, local, remote, st, queues, timer, retransmits, uid, timeout, inode (proc(5)).
+        let fields = line.split(separator: " ")
+        if fields.count > 9, fields[2] == remote, fields[9] != "0" { count += 1 }
     }
     return count
 }

@@ -164,11 +164,12 @@ struct TCPConnectorTests {
         let resolver = TableResolver(table: [
             "a.example": [.loopback(.ipv4, port: 0), try SocketAddress(ip: "127.0.0.2", port: 0)]
         ])
-        let before = openSockets(toPort: port)
+        let before = openSockets(to: stuck.socket.address)
         let connected = try await open("a.example", port, resolver: resolver)
         #expect(connected.address == server.address)
         // The loser's socket is closed already.
-        #expect(openSockets(toPort: port) == before + 1)
+        #expect(openSockets(to: stuck.socket.address) == before)
+        #expect(openSockets(to: server.address) == 1)
         _ = stuck
     }
 
@@ -202,14 +203,14 @@ struct TCPConnectorTests {
     func attemptTimeout() async throws {
         let stuck = try StuckServer()
         let port = try #require(stuck.socket.address.port)
-        let before = openSockets(toPort: port)
+        let before = openSockets(to: stuck.socket.address)
         let error = await #expect(throws: EndpointError.self) {
             try await open("127.0.0.1", port, timeout: .milliseconds(30))
         }
         #expect(error?.description == "connect tcp:127.0.0.1:\(port): timed out after 0.03 s")
         #expect(error?.attempts.count == 1)
         #expect(error?.attempts.first?.error.code == .timedOut)
-        #expect(openSockets(toPort: port) == before)
+        #expect(openSockets(to: stuck.socket.address) == before)
         _ = stuck
     }
 
@@ -280,11 +281,11 @@ struct TCPConnectorTests {
         let resolver = TableResolver(table: [
             "a.example": [.loopback(.ipv6, port: 0), .loopback(.ipv4, port: 0)]
         ])
-        let ports = [stuck.socket.address.port ?? 0, server.address.port ?? 0]
-        let before = ports.map { openSockets(toPort: $0) }
+        let servers = [stuck.socket.address, server.address]
+        let before = servers.map { openSockets(to: $0) }
         var cancelled = 0
         for round in 0..<300 {
-            let port = ports[round % 2]
+            let port = servers[round % 2].port
             let task = Task {
                 try await self.open("a.example", port, resolver: resolver)
             }
@@ -299,7 +300,7 @@ struct TCPConnectorTests {
             if round % 2 == 1 { drain(server) }
         }
         #expect(cancelled >= 150)
-        #expect(ports.map { openSockets(toPort: $0) } == before)
+        #expect(servers.map { openSockets(to: $0) } == before)
     }
 
     @Test("a task that is cancelled already does not begin")
