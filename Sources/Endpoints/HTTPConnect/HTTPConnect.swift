@@ -55,8 +55,10 @@ struct HTTPConnect: Hashable, Sendable {
 
     /// Asks for a tunnel to `target`.
     ///
-    /// - Parameter credentials: Sent unasked, as Basic (RFC 7617): no colon in the user, no control
-    ///   characters in either. In the clear, unless the proxy is reached over TLS.
+    /// - Parameters:
+    ///   - target: Where the proxy shall connect.
+    ///   - credentials: Sent unasked, as Basic (RFC 7617): no colon in the user, no control
+    ///     characters in either. In the clear, unless the proxy is reached over TLS.
     /// - Throws: ``ProxyCredentials/InvalidCredentials``.
     init(
         to target: ProxyTarget,
@@ -131,11 +133,14 @@ extension HTTPConnect {
                 return "text up to CR LF"
             }
         case .fieldStart:
-            guard isCarriageReturn || byte.isToken else { return "a field's name, or an empty line" }
+            guard isCarriageReturn || byte.isToken else { return "a field or an empty line" }
             field = isCarriageReturn ? .lastLineFeed : .fieldName
         case .fieldName:
-            guard byte.isToken || byte == UInt8(ascii: ":") else { return "a field's name and a colon" }
-            if !byte.isToken { field = .fieldValue }
+            if byte == UInt8(ascii: ":") {
+                field = .fieldValue
+            } else if !byte.isToken {
+                return "a field's name and a colon"
+            }
         case .statusLineFeed, .fieldLineFeed, .lastLineFeed:
             guard byte == UInt8(ascii: "\n") else { return "LF after CR" }
             endLine()
@@ -222,5 +227,7 @@ extension UInt8 {
     }
 
     /// What a field's value and a reason are made of (RFC 9110, section 5.5).
-    fileprivate var isFieldText: Bool { self == UInt8(ascii: "\t") || (self >= 0x20 && self != 0x7F) }
+    fileprivate var isFieldText: Bool {
+        self == UInt8(ascii: "\t") || (self >= 0x20 && self != 0x7F)
+    }
 }

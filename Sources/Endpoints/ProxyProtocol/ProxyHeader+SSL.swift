@@ -30,9 +30,10 @@ extension ProxyHeader {
 
         /// Makes a TLS description to send.
         ///
-        /// - Parameter client: What is known of the client.
-        /// - Parameter verify: 0 if a certificate was shown and verified.
-        /// - Parameter tlvs: The details, of the types 0x21 to 0x28.
+        /// - Parameters:
+        ///   - client: What is known of the client.
+        ///   - verify: 0 if a certificate was shown and verified.
+        ///   - tlvs: The details, of the types 0x21 to 0x28.
         public init(client: Client, verify: UInt32, tlvs: [TLV] = []) {
             self.client = client
             self.verify = verify
@@ -41,7 +42,8 @@ extension ProxyHeader {
 
         /// Whether the client showed a certificate and the proxy verified it.
         public var isClientVerified: Bool {
-            verify == 0 && !client.isDisjoint(with: [.certificateOnConnection, .certificateInSession])
+            let certificate: Client = [.certificateOnConnection, .certificateInSession]
+            return verify == 0 && !client.isDisjoint(with: certificate)
         }
 
         /// The version of TLS, such as `TLSv1.3`.

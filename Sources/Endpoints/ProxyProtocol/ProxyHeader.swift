@@ -36,8 +36,10 @@ public struct ProxyHeader: Hashable, Sendable {
     /// On whose behalf the connection was made.
     public var command: Command
 
-    /// The client's address; `nil` if the header names none that a byte stream can have: then the
-    /// socket's own addresses apply. IPv4-mapped IPv6 is given as IPv4.
+    /// The client's address; IPv4-mapped IPv6 is given as IPv4.
+    ///
+    /// `nil` if the header names none that a byte stream can have: then the socket's own addresses
+    /// apply.
     public var source: SocketAddress?
 
     /// The address that the client connected to; `nil` as in ``source``.
@@ -49,11 +51,12 @@ public struct ProxyHeader: Hashable, Sendable {
 
     /// Makes a header that names a client and the address that it connected to.
     ///
-    /// - Parameter source: The client's address.
-    /// - Parameter destination: The address that the client connected to, of the same kind (IP or
-    ///   UNIX); not that of our own outgoing connection.
-    /// - Parameter version: The form on the wire; 2 unless told.
-    /// - Parameter tlvs: What to send beside the addresses; version 2 only.
+    /// - Parameters:
+    ///   - source: The client's address.
+    ///   - destination: The address that the client connected to, of the same kind (IP or UNIX);
+    ///     not that of our own outgoing connection.
+    ///   - version: The form on the wire; 2 unless told.
+    ///   - tlvs: What to send beside the addresses; version 2 only.
     public init(
         source: SocketAddress?,
         destination: SocketAddress?,
@@ -72,6 +75,7 @@ public struct ProxyHeader: Hashable, Sendable {
     /// The header of a connection of the sender's own, such as a health check.
     ///
     /// - Parameter version: The form on the wire; version 1 says `PROXY UNKNOWN`.
+    /// - Returns: A header without addresses.
     public static func local(version: Version = .v2) -> ProxyHeader {
         ProxyHeader(version: version, command: .local, source: nil, destination: nil, tlvs: [])
     }
@@ -90,12 +94,13 @@ public struct ProxyHeader: Hashable, Sendable {
         self.tlvs = tlvs
     }
 
-    /// The header to pass on to the next hop: the same addresses, and of the TLVs only those asked
-    /// for. CRC32C is made anew when the header is sent, and NOOP goes no further than one hop.
+    /// Makes the header to pass on to the next hop.
     ///
-    /// TLVs of a sender that is not trusted must not be passed on.
+    /// TLVs of a sender that is not trusted must not be passed on. CRC32C is made anew when a header
+    /// is sent, and NOOP goes no further than one hop.
     ///
     /// - Parameter types: The types of the TLVs that are kept; none unless told.
+    /// - Returns: The same addresses, with those TLVs.
     public func forwarded(keeping types: Set<TLVType> = []) -> ProxyHeader {
         var copy = self
         let kept = types.subtracting([.crc32c, .noop])
@@ -116,15 +121,19 @@ extension ProxyHeader {
         case complete(ProxyHeader, length: Int)
     }
 
-    /// How long a version 2 header's addresses and TLVs may be together, unless told. A client's
-    /// certificate fits.
+    /// How long a version 2 header's addresses and TLVs may be together, unless told.
+    ///
+    /// A client's certificate fits.
     static let defaultLimit = 4096
 
     /// Looks for a header at the start of a stream, of which `bytes` is all that has come.
     ///
     /// The same bytes give the same answer however they were cut into reads.
     ///
-    /// - Parameter limit: How long a version 2 header's addresses and TLVs may be together.
+    /// - Parameters:
+    ///   - bytes: The stream's bytes so far, from its first.
+    ///   - limit: How long a version 2 header's addresses and TLVs may be together.
+    /// - Returns: The header, or how much more to read.
     /// - Throws: ``UnexpectedBytes`` as soon as no header can come of it.
     static func parse(
         _ bytes: Span<UInt8>,
@@ -174,6 +183,7 @@ extension ProxyHeader {
     ///
     /// - Parameter checksum: Adds a CRC32C, in version 2. One that is among the TLVs is made anew
     ///   in any case.
+    /// - Returns: The whole header.
     /// - Throws: ``FormatError`` if the addresses do not go together, or a TLV is too long.
     func serialized(checksum: Bool = false) throws(FormatError) -> [UInt8] {
         switch version {

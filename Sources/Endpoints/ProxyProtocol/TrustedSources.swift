@@ -50,6 +50,7 @@ public struct TrustedSources: Hashable, Sendable, CustomStringConvertible {
     /// Whether headers that come from this address are believed.
     ///
     /// - Parameter address: The socket's own peer, not one that a header names.
+    /// - Returns: `true` if an entry matches.
     public func contains(_ address: SocketAddress) -> Bool {
         let ip = address.ipBytes?.unmappedIP
         return sources.contains { source in

@@ -43,7 +43,9 @@ struct SOCKS5: Hashable, Sendable {
 
     /// Begins a way to `target`.
     ///
-    /// - Parameter credentials: Offered to the proxy, which may do without; 1 to 255 bytes each.
+    /// - Parameters:
+    ///   - target: Where the proxy shall connect.
+    ///   - credentials: Offered to the proxy, which may do without; 1 to 255 bytes each.
     /// - Throws: ``ProxyCredentials/InvalidCredentials`` for the wrong number of bytes.
     init(
         to target: ProxyTarget,

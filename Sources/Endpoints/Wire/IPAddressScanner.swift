@@ -38,8 +38,9 @@ enum IPAddressScanner: Hashable, Sendable {
         }
     }
 
-    /// The bytes of an address literal, 4 or 16; `nil` if the text is none. Zones and brackets are
-    /// no part of an address.
+    /// The 4 or 16 bytes of an address literal, or `nil` if the text is none.
+    ///
+    /// Zones and brackets are no part of an address.
     static func bytes(of text: some StringProtocol) -> [UInt8]? {
         var scanner: IPAddressScanner =
             text.utf8.contains(UInt8(ascii: ":")) ? .ipv6(IPv6Scanner()) : .ipv4(IPv4Scanner())
@@ -145,7 +146,8 @@ struct IPv6Scanner: Hashable, Sendable {
 
     private mutating func consumeDot() -> Bool {
         let fits = gap == nil ? groups.count == 6 : groups.count <= 5
-        guard previous == .digit, fits, var scanner = tail, scanner.consume(UInt8(ascii: ".")) else {
+        guard previous == .digit, fits, var scanner = tail, scanner.consume(UInt8(ascii: "."))
+        else {
             return false
         }
         tail = scanner
@@ -193,8 +195,9 @@ extension UInt8 {
 }
 
 extension SocketAddress {
-    /// An IP address of 4 or 16 bytes; an IPv4-mapped one (`::ffff:a.b.c.d`) becomes IPv4.
-    /// `nil` for any other number of bytes.
+    /// An IP address of 4 or 16 bytes; `nil` for any other number of bytes.
+    ///
+    /// An IPv4-mapped one (`::ffff:a.b.c.d`) becomes IPv4.
     init?(canonicalIP bytes: [UInt8], port: UInt16) {
         let bytes = bytes.unmappedIP
         switch bytes.count {

@@ -43,7 +43,7 @@ extension UnexpectedBytes {
 extension String {
     /// Bytes in double quotes: printable ASCII as it is, the rest as `\r`, `\n`, `\t` or `\x00`.
     ///
-    /// - Parameter limit: How many bytes are shown; an ellipsis stands for the rest.
+    /// Beyond `limit` bytes, an ellipsis stands for the rest.
     init(escaping bytes: Span<UInt8>, from start: Int = 0, limit: Int = 32) {
         let end = Swift.min(bytes.count, start + limit)
         var text = "\""

@@ -58,7 +58,9 @@ struct HTTPConnectTests {
     func credentials() throws {
         let target = try ProxyTarget(host: "a", port: 1)
         let text = try HTTPConnect(
-            to: target, credentials: .init(user: "Aladdin", password: "open sesame"))
+            to: target,
+            credentials: .init(user: "Aladdin", password: "open sesame")
+        )
         #expect(
             String(decoding: text.request, as: UTF8.self)
                 == "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n"
@@ -94,7 +96,8 @@ struct HTTPConnectTests {
             "HTTP/1.1 200\r\n\r\n", "HTTP/1.1 299 \u{FC}\t!\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nX:\r\n\r\n",
             "HTTP/1.1 200 OK\r\n!#$%&'*+-.^_`|~09azAZ: \tv\u{E9} \r\n\r\n",
-            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 204 N\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"
+                + "HTTP/1.1 204 N\r\n\r\n",
         ]
     )
     func established(answer: String) throws {
@@ -142,19 +145,22 @@ struct HTTPConnectTests {
         #expect("\(refused)" == "the proxy says: 403 \"No\"")
         let unknown = HTTPConnectError.refused(status: 407, reason: "\"Auth\"")
         #expect(
-            "\(unknown)" == "the proxy says: 407 \"Auth\"; give a user and a password that it knows")
+            "\(unknown)" == "the proxy says: 407 \"Auth\"; give a user and a password that it knows"
+        )
     }
 
     /// "^" stands before the first byte that cannot belong.
     @Test(
         "what is no HTTP answer is refused at the first byte that cannot belong",
         arguments: [
-            "^\u{5}\u{0}", "^http/1.1 200", "HTTP/^2 200", "HTTP/1.^x", "HTTP/1.1^\t", "HTTP/1.1 ^ ",
+            "^\u{5}\u{0}", "^http/1.1 200", "HTTP/^2 200", "HTTP/1.^x", "HTTP/1.1^\t",
+            "HTTP/1.1 ^ ",
             "HTTP/1.1 ^099", "HTTP/1.1 2^x", "HTTP/1.1 200^0 OK", "HTTP/1.1 200^\n",
             "HTTP/1.1 200 OK^\n", "HTTP/1.1 200 OK\r^\r", "HTTP/1.1 200 O^\u{0}K\r\n",
             "HTTP/1.1 200 OK\r\n^\n", "HTTP/1.1 200 OK\r\n\r^a", "HTTP/1.1 200 OK\r\n^ folded",
             "HTTP/1.1 200 OK\r\n^: v", "HTTP/1.1 200 OK\r\nA^ : v", "HTTP/1.1 200 OK\r\nA^\r\n",
-            "HTTP/1.1 200 OK\r\nA: b^\nC: d", "HTTP/1.1 200 OK\r\nA: b\r^C", "HTTP/1.1 200 OK\r\nA: ^\u{7F}",
+            "HTTP/1.1 200 OK\r\nA: b^\nC: d", "HTTP/1.1 200 OK\r\nA: b\r^C",
+            "HTTP/1.1 200 OK\r\nA: ^\u{7F}",
             "HTTP/1.1 200 OK\r\nA: b\r\n^\tfolded", "HTTP/1.1 200 OK\r\n^\u{E9}: v",
             "HTTP/1.1 100 C\r\n\r\n^A: b",
         ]

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("PROXY header, TLVs")
 struct ProxyHeaderTLVTests {
-    /// As AWS's Network Load Balancer sends it (from its documentation): CRC32C, VPC endpoint, NOOP.
+    /// Captured from an AWS Network Load Balancer: CRC32C, VPC endpoint, NOOP.
     static let aws: [UInt8] =
         ProxyHeader.V2.signature
         + [0x21, 0x11, 0x00, 0x54]
@@ -52,7 +52,10 @@ struct ProxyHeaderTLVTests {
         )
         let tlvs = [ssl.tlv, .init(type: .authority, value: Array("example.com".utf8))]
         let header = ProxyHeader(
-            source: address, destination: address, tlvs: tlvs.compactMap { $0 })
+            source: address,
+            destination: address,
+            tlvs: tlvs.compactMap { $0 }
+        )
         let bytes = try header.serialized(checksum: true)
         for index in bytes.indices {
             for change in 1...255 as ClosedRange<UInt8> {
@@ -103,7 +106,8 @@ struct ProxyHeaderTLVTests {
     func ssl() throws {
         let details: [(ProxyHeader.TLVType, String)] = [
             (.sslVersion, "TLSv1.3"), (.sslCommonName, "Zoë"), (.sslCipher, "C"),
-            (.sslSignatureAlgorithm, "SHA256"), (.sslKeyAlgorithm, "RSA2048"), (.sslGroup, "X25519"),
+            (.sslSignatureAlgorithm, "SHA256"), (.sslKeyAlgorithm, "RSA2048"),
+            (.sslGroup, "X25519"),
             (.sslSignatureScheme, "ed25519"), (.sslCertificate, "DER"),
         ]
         let ssl = ProxyHeader.SSL(
@@ -120,8 +124,10 @@ struct ProxyHeaderTLVTests {
         #expect(parsed.keyExchangeGroup == "X25519" && parsed.signatureScheme == "ed25519")
         #expect(parsed.certificate == Array("DER".utf8))
         #expect(!ProxyHeader.SSL(client: [.ssl], verify: 0).isClientVerified)
-        #expect(!ProxyHeader.SSL(client: [.ssl, .certificateOnConnection], verify: 1).isClientVerified)
-        let long = ProxyHeader.TLV(type: .sslCertificate, value: [UInt8](repeating: 0, count: 65535))
+        let bad = ProxyHeader.SSL(client: [.ssl, .certificateOnConnection], verify: 1)
+        #expect(!bad.isClientVerified)
+        let zeros = [UInt8](repeating: 0, count: 65535)
+        let long = ProxyHeader.TLV(type: .sslCertificate, value: zeros)
         #expect(ProxyHeader.SSL(client: [], verify: 0, tlvs: [long]).tlv == nil)
     }
 

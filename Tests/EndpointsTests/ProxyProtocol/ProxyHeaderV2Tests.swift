@@ -221,9 +221,9 @@ struct ProxyHeaderV2Tests {
         let noop = ProxyHeader.TLV(type: .noop, value: long)
         #expect(error(nil).contains("both must be IP, or both UNIX"))
         #expect(error(SocketAddress(path: "/a")).contains("cannot name 192.0.2.1:1 as source and"))
-        #expect(error(v4, [noop, noop]) == "a PROXY header holds 65535 bytes of addresses and TLVs, not 80018")
+        #expect(error(v4, [noop, noop]).contains("65535 bytes of addresses and TLVs, not 80018"))
         let longID = ProxyHeader.TLV(type: .uniqueID, value: [UInt8](repeating: 0, count: 129))
-        #expect(error(v4, [longID]) == "a PROXY header takes at most 128 bytes of unique id, not 129")
+        #expect(error(v4, [longID]).contains("takes at most 128 bytes of unique id, not 129"))
         let longest = ProxyHeader.TLV(type: .noop, value: long + long)
         #expect(error(v4, [longest]) == "a TLV holds at most 65535 bytes, not 80000")
     }

@@ -17,9 +17,9 @@ struct SOCKS5Tests {
         #expect(try receive(&socks, [5, 0]) == .send(request, consumed: 2))
         let address = SocketAddress(ipv4: (192, 0, 2, 1), port: 0x1234)
         let reply: [UInt8] = [5, 0, 0, 1, 192, 0, 2, 1, 0x12, 0x34]
-        #expect(
-            try receive(&socks, reply + "220 ".utf8) == .established(.address(address), consumed: 10))
-        #expect(try receive(&socks, [1]) == .established(.address(address), consumed: 0))
+        let bound = SOCKS5.BoundAddress.address(address)
+        #expect(try receive(&socks, reply + "220 ".utf8) == .established(bound, consumed: 10))
+        #expect(try receive(&socks, [1]) == .established(bound, consumed: 0))
     }
 
     @Test("user and password go to a proxy that asks for them, and only to that")
@@ -114,7 +114,10 @@ struct SOCKS5Tests {
             ([], [5, 255], "the proxy wants authentication; give a user and a password"),
             ([[5, 0]], [4], "expected a SOCKS 5 reply, got \"\\x04\""),
             ([[5, 0]], [5, 0, 1], "expected a reserved byte of 0 at offset 2, got \"\\x01\""),
-            ([[5, 0]], [5, 0, 0, 2], "expected an address type (1, 3 or 4) at offset 3, got \"\\x02\""),
+            (
+                [[5, 0]], [5, 0, 0, 2],
+                "expected an address type (1, 3 or 4) at offset 3, got \"\\x02\""
+            ),
         ] as [([[UInt8]], [UInt8], String)]
     )
     func invalid(before: [[UInt8]], bytes: [UInt8], message: String) throws {
@@ -145,7 +148,8 @@ struct SOCKS5Tests {
 
     @Test("names and credentials that the protocol cannot carry are refused")
     func unsendable() throws {
-        for host in ["", "a b", "a\r\n", "fe80::1%lo", "[::1]", "é", String(repeating: "a", count: 256)] {
+        let long = String(repeating: "a", count: 256)
+        for host in ["", "a b", "a\r\n", "fe80::1%lo", "[::1]", "é", "a:1", long] {
             #expect(throws: ProxyTarget.InvalidTarget.self) {
                 try ProxyTarget(host: host, port: 1)
             }

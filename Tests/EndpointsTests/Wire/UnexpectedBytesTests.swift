@@ -24,7 +24,12 @@ struct UnexpectedBytesTests {
     func description() {
         let bytes = Array("abcdef".utf8)
         let error = UnexpectedBytes(
-            bytes.span, at: 3, showing: 2, expected: "a digit", hint: "send digits")
+            bytes.span,
+            at: 3,
+            showing: 2,
+            expected: "a digit",
+            hint: "send digits"
+        )
         #expect("\(error)" == "expected a digit at offset 3, got \"cdef\"; send digits")
     }
 }
