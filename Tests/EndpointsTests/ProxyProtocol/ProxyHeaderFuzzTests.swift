@@ -16,7 +16,7 @@ struct ProxyHeaderFuzzTests {
     @Test("no input traps, and a header's bytes say the same when it is sent again")
     func mutations() {
         var random = SeededGenerator(seed: 3)
-        for round in 0..<100_000 {
+        for round in fuzzRounds(100_000) {
             let seed = Self.seeds[round % Self.seeds.count]
             let bytes =
                 round % 10 == 0

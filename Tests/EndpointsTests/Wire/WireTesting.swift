@@ -1,5 +1,13 @@
 // Chance that can be repeated: a failure names its seed by naming its input.
 
+import Glibc
+
+/// How many random inputs a loop tries: `count`, or what ENDPOINTS_FUZZ_ROUNDS says.
+func fuzzRounds(_ count: Int) -> Range<Int> {
+    let told = getenv("ENDPOINTS_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) }
+    return 0..<max(told ?? count, 0)
+}
+
 /// SplitMix64.
 struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
