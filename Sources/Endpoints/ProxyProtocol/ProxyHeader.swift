@@ -201,14 +201,18 @@ extension ProxyHeader {
     }
 
     func addressBlock() throws(FormatError) -> AddressBlock {
-        guard command == .proxy, source != nil || destination != nil else { return .unspecified }
+        let named = [source, destination].compactMap(\.self).filter {
+            $0.ipBytes != nil || $0.isUNIX
+        }
+        // Standard input and the like have no address that a header could name.
+        guard command == .proxy, !named.isEmpty else { return .unspecified }
         if let from = source?.ipBytes?.unmappedIP, let to = destination?.ipBytes?.unmappedIP {
             return from.count == 4 && to.count == 4
                 ? .ipv4(source: from, destination: to)
                 : .ipv6(source: from.mappedIP, destination: to.mappedIP)
         }
         // An unnamed UNIX socket has no address.
-        guard source?.ipBytes == nil, destination?.ipBytes == nil else {
+        guard named.allSatisfy(\.isUNIX) else {
             throw FormatError(
                 description: "a PROXY header cannot name \(Self.name(source)) as source and "
                     + "\(Self.name(destination)) as destination: both must be IP, or both UNIX"

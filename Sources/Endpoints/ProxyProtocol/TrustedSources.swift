@@ -56,7 +56,7 @@ public struct TrustedSources: Hashable, Sendable, CustomStringConvertible {
         return sources.contains { source in
             switch source {
             case .unix:
-                return ip == nil
+                return address.isUNIX
             case .prefix(let prefix, let length):
                 guard let ip, ip.count == prefix.count else { return false }
                 return ip.keepingBits(length) == prefix

@@ -204,6 +204,11 @@ struct ProxyHeaderV2Tests {
             #expect(Array(checked.tlvs.dropFirst()) == tlvs)
         }
         #expect(try ProxyHeader.local().serialized() == v2(0x20, 0x00, []))
+        let input = SocketAddress(named: "standard input")
+        let unnamed = ProxyHeader(source: input, destination: input)
+        #expect(try unnamed.serialized() == v2(0x21, 0x00, []))
+        let nameless = ProxyHeader(source: SocketAddress(path: ""), destination: path)
+        #expect(try header(try nameless.serialized()).source == nil)
     }
 
     @Test("what cannot be sent is refused")

@@ -28,6 +28,8 @@ struct TrustedSourcesTests {
     func unix() throws {
         let sources = try TrustedSources("10.0.0.0/8,unix")
         #expect(sources.contains(SocketAddress(path: "/run/a")))
+        #expect(sources.contains(SocketAddress(path: "")))
+        #expect(!sources.contains(SocketAddress(named: "standard input")))
         #expect(sources.contains(try ip("10.0.0.1", 1)))
         #expect(!(try TrustedSources("unix")).contains(try ip("10.0.0.1", 1)))
     }
