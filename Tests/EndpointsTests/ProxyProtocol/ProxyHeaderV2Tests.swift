@@ -151,6 +151,16 @@ struct ProxyHeaderV2Tests {
         #expect(ProxyOutcome.fedByteByByte(bytes) == ProxyOutcome(bytes))
     }
 
+    @Test("too few bytes for another TLV are refused before they come", arguments: [1, 2])
+    func shortRest(count: Int) {
+        let bytes = v2(0x21, 0x11, ipv4Block + [4, 0, 0] + [UInt8](repeating: 4, count: count))
+        #expect(ProxyOutcome(Array(bytes[..<30])) == .needsMore)
+        guard case .invalid(31, _) = ProxyOutcome(Array(bytes[..<31])) else {
+            Issue.record("\(ProxyOutcome(Array(bytes[..<31])))")
+            return
+        }
+    }
+
     @Test("the signature is compared byte by byte", arguments: 0..<12)
     func signature(index: Int) {
         var bytes = v2(0x21, 0x11, ipv4Block)
