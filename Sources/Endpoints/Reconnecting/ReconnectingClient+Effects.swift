@@ -95,7 +95,8 @@ extension ReconnectingClient {
 
     /// Closes, and resets if that takes longer than `limit`; then no task of the connection is left.
     private func close(
-        _ opened: ReconnectingSource<Instance>.Opened, within limit: Duration?
+        _ opened: ReconnectingSource<Instance>.Opened,
+        within limit: Duration?
     ) async {
         watcher?.cancel()
         let limiter = limit.map { limit in

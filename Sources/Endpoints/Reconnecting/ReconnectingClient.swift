@@ -159,8 +159,10 @@ public actor ReconnectingClient<Instance: Sendable>: CustomStringConvertible {
     public func whenConnected(failAfterFailures limit: Int? = nil) async throws -> Instance {
         if let limit, limit < 1 {
             throw EndpointError(
-                .invalidArgument, operation: "whenConnected(failAfterFailures: \(limit))",
-                endpoint: source.name)
+                .invalidArgument,
+                operation: "whenConnected(failAfterFailures: \(limit))",
+                endpoint: source.name
+            )
         }
         if let current { return current.instance }
         if machine.state == .stopped { throw CancellationError() }
@@ -272,7 +274,8 @@ extension ReconnectingClient {
 
     /// The current instance if it is newer than `number`, or the next; `nil` at the end.
     func instance(
-        after number: Int, since stops: Int?
+        after number: Int,
+        since stops: Int?
     ) async -> (number: Int, stops: Int, instance: Instance)? {
         let stops = stops ?? stopCount
         while stops == stopCount, machine.state != .stopped {

@@ -68,7 +68,8 @@ public struct RetryPolicy: Sendable {
     /// - Parameter generator: Where the jitter comes from.
     /// - Returns: At least zero, at most 2³¹ seconds.
     public func delay(
-        afterFailures failures: Int, using generator: inout some RandomNumberGenerator
+        afterFailures failures: Int,
+        using generator: inout some RandomNumberGenerator
     ) -> Duration {
         switch rule {
         case .exponential(let initial, let factor, let maximum, let jitter):
@@ -93,7 +94,8 @@ public struct RetryPolicy: Sendable {
         return power
     }
 
-    private func scale(_ initial: Duration, by power: Double, atMost maximum: Duration) -> Duration {
+    private func scale(_ initial: Duration, by power: Double, atMost maximum: Duration) -> Duration
+    {
         if power == .infinity { return maximum }
         let seconds = initial / .seconds(1) * power
         if seconds.isNaN || seconds <= 0 { return min(.zero, maximum) }
@@ -103,7 +105,8 @@ public struct RetryPolicy: Sendable {
     }
 
     private func chance(
-        below limit: Duration, using generator: inout some RandomNumberGenerator
+        below limit: Duration,
+        using generator: inout some RandomNumberGenerator
     ) -> Duration {
         let limit = clamp(limit)
         guard limit > .zero else { return .zero }

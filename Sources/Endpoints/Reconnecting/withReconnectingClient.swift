@@ -25,7 +25,13 @@ public nonisolated(nonsending) func withReconnectingClient<Instance: Sendable, R
     body: nonisolated(nonsending) (ReconnectingClient<Instance>) async throws -> Result
 ) async throws -> Result {
     let client = ReconnectingClient(
-        endpoint, in: context, retry: retry, clock: clock, random: random, prepare: prepare)
+        endpoint,
+        in: context,
+        retry: retry,
+        clock: clock,
+        random: random,
+        prepare: prepare
+    )
     return try await withStarted(client, body)
 }
 

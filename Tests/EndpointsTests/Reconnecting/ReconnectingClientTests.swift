@@ -1,0 +1,477 @@
+import Logging
+import Testing
+
+@testable import Endpoints
+
+typealias ScriptedClient = ReconnectingClient<ScriptedConnection>
+
+/// A client, what it connects to, and the time it lives by.
+struct Setting {
+    let source: ScriptedSource
+    let clock = ManualClock()
+    let client: ScriptedClient
+
+    init(_ source: ScriptedSource = ScriptedSource(), retry: RetryPolicy = .constant(.seconds(7))) {
+        self.source = source
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        client = ReconnectingClient(
+            source.source,
+            retry: retry,
+            time: ReconnectingTime(clock),
+            logger: logger
+        )
+    }
+
+    /// Lets the wait before the next attempt pass.
+    func passWait(_ delay: Duration = .seconds(7)) async {
+        await clock.whenSleeping(for: delay)
+        clock.advance(by: delay)
+    }
+
+    /// Returns when the client is in such a state.
+    func reaches(_ isReached: (ReconnectingClientState) -> Bool) async {
+        for await state in client.states where isReached(state) { return }
+    }
+
+    func isWaiting(_ state: ReconnectingClientState) -> Bool {
+        if case .waiting = state { true } else { false }
+    }
+
+    func isStopping(_ state: ReconnectingClientState) -> Bool {
+        if case .stopping = state { true } else { false }
+    }
+
+    /// Stops, and looks whether everything that was opened is closed.
+    func finish() async {
+        await client.stop(within: .zero)
+        #expect(source.counts.opened == source.counts.closed)
+        #expect(source.counts.mostAtOnce <= 1)
+        #expect(source.counts.attemptsAtOnce == 0)
+        #expect(clock.remaining.isEmpty, "no timer is left")
+    }
+}
+
+@Suite("Reconnecting client: start and stop", .timeLimit(.minutes(1)))
+struct ReconnectingStartStopTests {
+    @Test("start attempts at once")
+    func start() async {
+        let it = Setting()
+        await it.client.start()
+        let connection = await it.source.connectNext()
+        #expect(try! await it.client.whenConnected() === connection)
+        #expect(it.clock.now == ManualClock.Instant())
+        await it.finish()
+    }
+
+    @Test("a second start changes nothing, in any state")
+    func startTwice() async throws {
+        let it = Setting()
+        await it.client.start()
+        await it.client.start()
+        await it.source.nextAttempt().fail()
+        await it.clock.whenSleeping(for: .seconds(7))
+        await it.client.start()
+        await it.clock.whenSleeping(for: .seconds(7))
+        it.clock.advance(by: .seconds(7))
+        await it.source.connectNext()
+        _ = try await it.client.whenConnected()
+        await it.client.start()
+        #expect(it.source.counts.attempts == 2)
+        await it.finish()
+    }
+
+    @Test("stop returns when the connection has closed")
+    func stopConnected() async throws {
+        let it = Setting()
+        await it.client.start()
+        let connection = await it.source.connectNext(closes: false)
+        _ = try await it.client.whenConnected()
+        async let stopped: Void = it.client.stop()
+        await connection.closeBegan.value
+        #expect(await it.client.state.description == "stopping")
+        connection.finishClosing()
+        await stopped
+        #expect(await it.client.state.description == "stopped")
+        #expect(!connection.aborted.isFulfilled)
+        await it.finish()
+    }
+
+    @Test("a connection that does not close in time is reset")
+    func stopDeadline() async throws {
+        let it = Setting()
+        await it.client.start()
+        let connection = await it.source.connectNext(closes: false)
+        _ = try await it.client.whenConnected()
+        async let stopped: Void = it.client.stop(within: .seconds(5))
+        await it.clock.whenSleeping(for: .seconds(5))
+        it.clock.advance(by: .milliseconds(4999))
+        #expect(!connection.aborted.isFulfilled)
+        it.clock.advance(by: .milliseconds(1))
+        await stopped
+        #expect(connection.aborted.isFulfilled)
+        await it.finish()
+    }
+
+    @Test("stop gives the connection 30 seconds unless told")
+    func stopDefault() async throws {
+        let it = Setting()
+        await it.client.start()
+        let connection = await it.source.connectNext(closes: false)
+        _ = try await it.client.whenConnected()
+        async let stopped: Void = it.client.stop()
+        await it.clock.whenSleeping(for: .seconds(30))
+        it.clock.advance(by: .seconds(30))
+        await stopped
+        #expect(connection.aborted.isFulfilled)
+    }
+
+    @Test("every stop waits, and the shortest limit counts for all")
+    func stops() async throws {
+        let it = Setting()
+        await it.client.start()
+        let connection = await it.source.connectNext(closes: false)
+        _ = try await it.client.whenConnected()
+        async let first: Void = it.client.stop(within: .seconds(9))
+        async let second: Void = it.client.stop(within: .seconds(3))
+        await it.clock.whenSleepers { $0.count == 2 }
+        it.clock.advance(by: .seconds(3))
+        await first
+        await second
+        #expect(connection.aborted.isFulfilled)
+        await it.finish()
+    }
+
+    @Test("a cancelled stop resets the connection", .tags(.cancellation))
+    func cancelledStop() async throws {
+        let it = Setting()
+        await it.client.start()
+        let connection = await it.source.connectNext(closes: false)
+        _ = try await it.client.whenConnected()
+        let stop = Task { await it.client.stop() }
+        await connection.closeBegan.value
+        stop.cancel()
+        await stop.value
+        #expect(connection.aborted.isFulfilled)
+        await it.finish()
+    }
+
+    @Test("stop during an attempt cancels it and returns when it is gone")
+    func stopConnecting() async {
+        let it = Setting()
+        await it.client.start()
+        let attempt = await it.source.nextAttempt()
+        await it.client.stop()
+        #expect(attempt.wasCancelled.isFulfilled)
+        await it.finish()
+    }
+
+    @Test("an attempt that succeeds after the stop is closed and shown to nobody")
+    func lateSuccess() async {
+        let it = Setting(ScriptedSource(ignoresCancellation: true))
+        await it.client.start()
+        let attempt = await it.source.nextAttempt()
+        async let instance = try? it.client.whenConnected()
+        async let stopped: Void = it.client.stop()
+        await attempt.wasCancelled.value
+        let connection = it.source.open(1)
+        connection.preparation.fulfil(.success(connection))
+        attempt.outcome.fulfil(.success(connection))
+        await stopped
+        #expect(await instance == nil)
+        #expect(connection.closed.isFulfilled)
+        await it.finish()
+    }
+
+    @Test("stop during the preparation cancels it and closes the connection")
+    func stopPreparing() async {
+        let it = Setting()
+        await it.client.start()
+        let connection = await it.source.connectNext(prepare: false)
+        await connection.preparationBegan.value
+        await it.client.stop()
+        #expect(connection.preparationWasCancelled.isFulfilled)
+        #expect(connection.closed.isFulfilled)
+        await it.finish()
+    }
+
+    @Test("a preparation that succeeds after the stop is closed and shown to nobody")
+    func latePreparation() async {
+        let it = Setting()
+        await it.client.start()
+        let connection = await it.source.connectNext(prepare: false)
+        connection.ignoreCancellation()
+        await connection.preparationBegan.value
+        async let instance = try? it.client.whenConnected()
+        async let stopped: Void = it.client.stop()
+        await it.reaches(it.isStopping)
+        connection.preparation.fulfil(.success(connection))
+        await stopped
+        #expect(await instance == nil)
+        #expect(connection.closed.isFulfilled)
+        await it.finish()
+    }
+
+    @Test("a preparation that ignores its cancellation is left behind at the deadline")
+    func stubbornPreparation() async {
+        let it = Setting()
+        await it.client.start()
+        let connection = await it.source.connectNext(prepare: false)
+        connection.ignoreCancellation()
+        await connection.preparationBegan.value
+        async let stopped: Void = it.client.stop(within: .seconds(5))
+        await it.clock.whenSleeping(for: .seconds(5))
+        it.clock.advance(by: .seconds(5))
+        await stopped
+        #expect(connection.aborted.isFulfilled)
+        #expect(await it.client.state.description == "stopping")
+        connection.preparation.fulfil(.success(connection))
+        await it.reaches { if case .stopped = $0 { true } else { false } }
+        await it.finish()
+    }
+
+    @Test("stop during the wait is done at once")
+    func stopWaiting() async {
+        let it = Setting()
+        await it.client.start()
+        await it.source.nextAttempt().fail()
+        await it.clock.whenSleeping(for: .seconds(7))
+        await it.client.stop()
+        #expect(it.source.counts.attempts == 1)
+        await it.finish()
+    }
+
+    @Test("stop before start is done at once, and a start still works")
+    func stopFirst() async throws {
+        let it = Setting()
+        await it.client.stop()
+        #expect(await it.client.state.description == "stopped")
+        await it.client.stop()
+        await it.client.start()
+        let connection = await it.source.connectNext()
+        #expect(try await it.client.whenConnected() === connection)
+        await it.finish()
+    }
+
+    @Test("a restart waits until the old connection is gone, and the first stop returns then")
+    func restart() async throws {
+        let it = Setting()
+        await it.client.start()
+        let old = await it.source.connectNext(closes: false)
+        _ = try await it.client.whenConnected()
+        let stopped = Promise<Void>()
+        let stop = Task {
+            await it.client.stop()
+            stopped.fulfil(())
+        }
+        await old.closeBegan.value
+        await it.client.start()
+        #expect(await it.client.state.description == "stopping")
+        #expect(!stopped.isFulfilled && it.source.counts.attempts == 1)
+        old.finishClosing()
+        await stop.value
+        let new = await it.source.connectNext()
+        #expect(try await it.client.whenConnected() === new)
+        await it.finish()
+    }
+
+    @Test("stop, start, stop: both stops return when it is gone, and it stays stopped")
+    func stopStartStop() async throws {
+        let it = Setting()
+        await it.client.start()
+        let connection = await it.source.connectNext(closes: false)
+        _ = try await it.client.whenConnected()
+        async let first: Void = it.client.stop()
+        await connection.closeBegan.value
+        await it.client.start()
+        async let second: Void = it.client.stop()
+        await it.clock.whenSleepers { $0.count == 2 }
+        connection.finishClosing()
+        await first
+        await second
+        #expect(await it.client.state.description == "stopped")
+        #expect(it.source.counts.attempts == 1)
+        await it.finish()
+    }
+
+    @Test("a client can be stopped from where its instance is used")
+    func stopFromInside() async {
+        let it = Setting()
+        await it.client.start()
+        await it.source.connectNext()
+        var seen = 0
+        for await _ in it.client.connections {
+            seen += 1
+            await it.client.stop()
+        }
+        #expect(seen == 1)
+        await it.finish()
+    }
+}
+
+@Suite("Reconnecting client: retry", .timeLimit(.minutes(1)))
+struct ReconnectingRetryTests {
+    @Test("a failed attempt is made again after the wait, which grows")
+    func failures() async {
+        let it = Setting(retry: .exponential(jitter: .zero))
+        await it.client.start()
+        for delay in [1.5, 2.25, 3.375] {
+            await it.source.nextAttempt().fail()
+            await it.passWait(.seconds(delay))
+        }
+        _ = await it.source.nextAttempt()
+        #expect(await it.client.attempts == 4)
+        await it.finish()
+    }
+
+    @Test("a lost connection is made again, and counts as the first failure")
+    func loss() async throws {
+        let it = Setting(retry: .exponential(jitter: .zero))
+        await it.client.start()
+        for _ in 0..<3 {
+            let connection = await it.source.connectNext()
+            #expect(try await it.client.whenConnected() === connection)
+            connection.end.fulfil(.peerClosed)
+            await it.passWait(.seconds(1.5))
+        }
+        await it.finish()
+    }
+
+    @Test("a lost connection stays open for its last bytes, and is closed before the next attempt")
+    func lingering() async throws {
+        let it = Setting()
+        await it.client.start()
+        let old = await it.source.connectNext(closes: false)
+        _ = try await it.client.whenConnected()
+        old.end.fulfil(.peerClosed)
+        await it.clock.whenSleeping(for: .seconds(7))
+        #expect(!old.closeBegan.isFulfilled)
+        it.clock.advance(by: .seconds(7))
+        await old.closeBegan.value
+        #expect(it.source.counts.attempts == 1)
+        // It does not close: after a second it is reset.
+        await it.passWait(.seconds(1))
+        await it.source.connectNext()
+        #expect(old.aborted.isFulfilled)
+        await it.finish()
+    }
+
+    @Test("stop during the wait closes the lost connection")
+    func stopLingering() async throws {
+        let it = Setting()
+        await it.client.start()
+        let connection = await it.source.connectNext()
+        _ = try await it.client.whenConnected()
+        connection.end.fulfil(.peerClosed)
+        await it.clock.whenSleeping(for: .seconds(7))
+        await it.client.stop()
+        #expect(connection.closed.isFulfilled)
+        await it.finish()
+    }
+
+    @Test(
+        "a preparation that throws is a failed attempt, and its connection is closed before the wait"
+    )
+    func preparationFails() async {
+        let it = Setting()
+        await it.client.start()
+        let connection = await it.source.connectNext(prepare: false)
+        connection.preparation.fulfil(.failure(ScriptedSource.Refused("password")))
+        await it.clock.whenSleeping(for: .seconds(7))
+        #expect(connection.closed.isFulfilled)
+        #expect(await it.client.state.description == "waiting for 7.0 seconds after password")
+        await it.finish()
+    }
+
+    @Test("a connection lost while it is prepared: cancelled, one failure, wait, closed")
+    func lostWhilePreparing() async {
+        let it = Setting()
+        await it.client.start()
+        let connection = await it.source.connectNext(prepare: false)
+        await connection.preparationBegan.value
+        let instance = Task { try await it.client.whenConnected(failAfterFailures: 1) }
+        await it.hasWaiters(1)
+        connection.end.fulfil(.peerClosed)
+        await #expect(throws: EndpointError.self) { try await instance.value }
+        #expect((await it.client.lastError as? EndpointError)?.code == .unexpectedEnd)
+        await connection.closed.value
+        #expect(connection.preparationWasCancelled.isFulfilled)
+        await it.passWait()
+        await it.source.connectNext()
+        await it.finish()
+    }
+
+    @Test(
+        "a lost preparation that ignores its cancellation delays the next attempt until it is gone"
+    )
+    func stubbornPreparation() async {
+        let it = Setting()
+        await it.client.start()
+        let connection = await it.source.connectNext(prepare: false)
+        connection.ignoreCancellation()
+        await connection.preparationBegan.value
+        connection.end.fulfil(.truncated)
+        await it.passWait()
+        #expect(it.source.counts.attempts == 1)
+        connection.preparation.fulfil(.success(connection))
+        let next = await it.source.connectNext()
+        #expect(try! await it.client.whenConnected() === next)
+        #expect(connection.closed.isFulfilled)
+        await it.finish()
+    }
+
+    @Test("any error of an attempt is a failed attempt, a cancellation that nobody asked for too")
+    func oddError() async {
+        let it = Setting()
+        await it.client.start()
+        await it.source.nextAttempt().outcome.fulfil(.failure(CancellationError()))
+        await it.passWait()
+        await it.source.connectNext()
+        await it.finish()
+    }
+
+    @Test("a connection that dies young is backed off from, with resetAfter")
+    func flapping() async throws {
+        var retry = RetryPolicy.exponential(jitter: .zero)
+        retry.resetAfter = .seconds(10)
+        let it = Setting(retry: retry)
+        await it.client.start()
+        for (lifetime, delay) in [(9, 1.5), (0, 2.25), (9, 3.375), (10, 1.5), (1, 2.25)] {
+            let connection = await it.source.connectNext()
+            _ = try await it.client.whenConnected()
+            it.clock.advance(by: .seconds(lifetime))
+            connection.end.fulfil(.peerClosed)
+            await it.passWait(.seconds(delay))
+        }
+        await it.finish()
+    }
+
+    @Test("the policy is asked once a wait")
+    func policyCalls() async {
+        let calls = Promise<Int>()
+        let it = Setting(
+            retry: .custom { failures in
+                calls.fulfil(failures)
+                return .seconds(failures)
+            }
+        )
+        await it.client.start()
+        await it.source.nextAttempt().fail()
+        await it.passWait(.seconds(1))
+        await it.source.nextAttempt().fail()
+        await it.clock.whenSleeping(for: .seconds(2))
+        #expect(await calls.value == 1)
+        await it.finish()
+    }
+
+    @Test("an instance that ends its own connection is a lost connection")
+    func closedByUser() async throws {
+        let it = Setting()
+        await it.client.start()
+        let connection = await it.source.connectNext()
+        _ = try await it.client.whenConnected()
+        connection.finishClosing()
+        await it.passWait()
+        await it.source.connectNext()
+        await it.finish()
+    }
+}
