@@ -78,9 +78,15 @@ extension ReconnectingClient {
     }
 
     private func lossWhilePreparing(_ end: ConnectionEnd) -> EndpointError {
-        var code = EndpointError.Code.unexpectedEnd
-        if case .closed = end { code = .closed }
-        return EndpointError(code, operation: "prepare", endpoint: source.name)
+        if case .closed = end {
+            return EndpointError(.closed, operation: "prepare", endpoint: source.name)
+        }
+        return EndpointError(
+            .unexpectedEnd,
+            operation: "prepare",
+            endpoint: source.name,
+            reason: "the peer has ended the connection"
+        )
     }
 
     // MARK: closing

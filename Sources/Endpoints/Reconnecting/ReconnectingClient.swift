@@ -1,13 +1,7 @@
-// A client that comes back: the public face, and who waits for what.
+// A client that comes back: the public face. ReconnectingState decides, ReconnectingClient+Effects
+// carries out, ReconnectingClient+Waiting is where callers sleep, ReconnectingSource what it acts on.
 //
-// ReconnectingState decides; ReconnectingClient+Effects carries out. Here are the waiting callers.
-// Each sits in `waiters` until somebody takes it out, and whoever does that resumes it: the event it
-// waits for, or its cancellation. An answer is kept in the waiter, not handed through the
-// continuation, so that every caller gets what was true when it was resumed, and not what is true
-// by the time it runs.
-//
-// Consumers of `connections` and `states` have no buffers of their own. They hold a position and
-// look again when told that there is news; a slow one costs nobody anything and grows nothing.
+// An actor of no loop: connections come and go, and each may live on another.
 
 import EventLoop
 import Logging
@@ -47,7 +41,7 @@ public actor ReconnectingClient<Instance: Sendable>: CustomStringConvertible {
     /// How often the client has stopped; what began before the last time is over.
     var stopCount = 0
     var waiters: [Int: Waiter] = [:]
-    private var lastWaiter = 0
+    var lastWaiter = 0
 
     /// The last states, for consumers that have not seen them yet.
     var recentStates = [ReconnectingClientState.idle]
@@ -60,14 +54,15 @@ public actor ReconnectingClient<Instance: Sendable>: CustomStringConvertible {
 
     /// Makes a client; ``start()`` sets it to work.
     ///
-    /// - Parameter endpoint: Where to connect.
-    /// - Parameter context: Loops, logger and resolver; the shared ones unless told.
-    /// - Parameter retry: How long to wait between attempts; exponential unless told.
-    /// - Parameter clock: What the waits are measured by; the loops' timers unless told.
-    /// - Parameter random: Where the jitter comes from; the system's generator unless told.
-    /// - Parameter prepare: Makes the instance of a new connection, on the connection's loop. When it
-    ///   throws, the connection is closed and the attempt has failed. It is cancelled when the
-    ///   connection is lost meanwhile or the client stops.
+    /// - Parameters:
+    ///   - endpoint: Where to connect.
+    ///   - context: Loops, logger and resolver; the shared ones unless told.
+    ///   - retry: How long to wait between attempts; exponential unless told.
+    ///   - clock: What the waits are measured by; the loops' timers unless told.
+    ///   - random: Where the jitter comes from; the system's generator unless told.
+    ///   - prepare: Makes the instance of a new connection, on the connection's loop. When it
+    ///     throws, the connection is closed and the attempt has failed. It is cancelled when the
+    ///     connection is lost meanwhile or the client stops.
     public init(
         _ endpoint: some ClientEndpoint,
         in context: EndpointContext = EndpointContext(),
@@ -154,14 +149,16 @@ public actor ReconnectingClient<Instance: Sendable>: CustomStringConvertible {
     ///
     /// - Parameter limit: How many attempts may fail from now on until this call does; `nil`, which
     ///   it is unless told, for any number. The loss of a connection is no failed attempt.
+    /// - Returns: The instance, the same for all who wait.
     /// - Throws: The error of the attempt that was one too many; `CancellationError` when the client
     ///   is stopped or becomes so; ``EndpointError`` with code `invalidArgument` for a limit below 1.
     public func whenConnected(failAfterFailures limit: Int? = nil) async throws -> Instance {
         if let limit, limit < 1 {
             throw EndpointError(
                 .invalidArgument,
-                operation: "whenConnected(failAfterFailures: \(limit))",
-                endpoint: source.name
+                operation: "wait for",
+                endpoint: source.name,
+                reason: "failAfterFailures is \(limit), and must be at least 1"
             )
         }
         if let current { return current.instance }
@@ -200,102 +197,3 @@ public actor ReconnectingClient<Instance: Sendable>: CustomStringConvertible {
 
 /// How long the closing may take of a connection that nobody uses any more.
 let reconnectingGrace = Duration.seconds(1)
-
-// MARK: Waiting
-
-extension ReconnectingClient {
-    /// A suspended caller. Lives in the actor.
-    final class Waiter {
-        enum Purpose {
-            case instance(failuresLeft: Int?)
-            /// For anything new: an instance, a state.
-            case news
-            case stop
-            case end
-        }
-        let id: Int
-        var purpose: Purpose
-        var continuation: CheckedContinuation<Void, Never>?
-        var answer: Result<Instance, any Error>?
-        /// Whether it was resumed by what it waited for, not by its cancellation.
-        var isDone = false
-
-        init(id: Int, purpose: Purpose) {
-            self.id = id
-            self.purpose = purpose
-        }
-    }
-
-    func makeWaiter(_ purpose: Waiter.Purpose) -> Waiter {
-        lastWaiter += 1
-        let waiter = Waiter(id: lastWaiter, purpose: purpose)
-        waiters[waiter.id] = waiter
-        return waiter
-    }
-
-    /// Suspends the caller until its waiter is finished or its task is cancelled.
-    func park(_ waiter: Waiter) async {
-        let id = waiter.id
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                // On the way here others may have run: what it waits for may have come, and the
-                // handler may have found nobody to resume.
-                if waiter.isDone { return continuation.resume() }
-                waiter.continuation = continuation
-                if Task.isCancelled { cancel(id) }
-            }
-        } onCancel: {
-            Task { await self.cancel(id) }
-        }
-    }
-
-    func finish(_ waiter: Waiter, with answer: Result<Instance, any Error>? = nil) {
-        waiters[waiter.id] = nil
-        waiter.answer = answer
-        waiter.isDone = true
-        waiter.continuation?.resume()
-        waiter.continuation = nil
-    }
-
-    private func cancel(_ id: Int) {
-        guard let waiter = waiters[id], let continuation = waiter.continuation else { return }
-        if case .stop = waiter.purpose { return apply(.stopTimedOut) }
-        waiters[id] = nil
-        waiter.continuation = nil
-        continuation.resume()
-    }
-
-    /// Waits for anything new; answers whether there is, and not the caller's cancellation.
-    private func news() async -> Bool {
-        let waiter = makeWaiter(.news)
-        await park(waiter)
-        return waiter.isDone
-    }
-
-    /// The current instance if it is newer than `number`, or the next; `nil` at the end.
-    func instance(
-        after number: Int,
-        since stops: Int?
-    ) async -> (number: Int, stops: Int, instance: Instance)? {
-        let stops = stops ?? stopCount
-        while stops == stopCount, machine.state != .stopped {
-            if let current, current.number > number {
-                return (current.number, stops, current.instance)
-            }
-            guard await news() else { return nil }
-        }
-        return nil
-    }
-
-    /// The state at `position`, the oldest that is still known, or the next; `nil` when cancelled.
-    func state(at position: Int) async -> (position: Int, state: ReconnectingClientState)? {
-        while true {
-            let count = stateCount.load(ordering: .relaxed)
-            if position < count {
-                let index = max(position - (count - recentStates.count), 0)
-                return (count - recentStates.count + index, recentStates[index])
-            }
-            guard await news() else { return nil }
-        }
-    }
-}

@@ -27,11 +27,13 @@ public struct RetryPolicy: Sendable {
     /// With nothing told and without the jitter, the waits are 1.5 s, 2.25 s, 3.375 s, …, and 60 s
     /// from the eleventh on.
     ///
-    /// - Parameter initial: What is multiplied; 1 s unless told. The first wait is `initial · factor`.
-    /// - Parameter factor: What multiplies it, once a failure, a hundred times at most; 1.5 unless
-    ///   told. Below 1 the waits shrink.
-    /// - Parameter maximum: The longest wait before the jitter; 60 s unless told, `nil` for none.
-    /// - Parameter jitter: Up to how much, exclusive, is added by chance; 1 s unless told.
+    /// - Parameters:
+    ///   - initial: What is multiplied; 1 s unless told. The first wait is `initial · factor`.
+    ///   - factor: What multiplies it, once a failure, a hundred times at most; 1.5 unless told.
+    ///     Below 1 the waits shrink.
+    ///   - maximum: The longest wait before the jitter; 60 s unless told, `nil` for none.
+    ///   - jitter: Up to how much, exclusive, is added by chance; 1 s unless told.
+    /// - Returns: The policy.
     public static func exponential(
         initial: Duration = .seconds(1),
         factor: Double = 1.5,
@@ -46,6 +48,7 @@ public struct RetryPolicy: Sendable {
     /// Waits equally long each time.
     ///
     /// - Parameter delay: How long; negative waits not at all.
+    /// - Returns: The policy.
     public static func constant(_ delay: Duration) -> RetryPolicy {
         RetryPolicy(rule: .constant(delay))
     }
@@ -54,6 +57,7 @@ public struct RetryPolicy: Sendable {
     ///
     /// - Parameter delay: Told how many attempts and connections in a row have failed, from 1, it says
     ///   how long to wait; negative waits not at all.
+    /// - Returns: The policy.
     public static func custom(
         _ delay: @escaping @Sendable (_ failures: Int) -> Duration
     ) -> RetryPolicy {
@@ -64,8 +68,9 @@ public struct RetryPolicy: Sendable {
 
     /// How long to wait after so many failures in a row.
     ///
-    /// - Parameter failures: Failed attempts and lost connections since the last success, from 1.
-    /// - Parameter generator: Where the jitter comes from.
+    /// - Parameters:
+    ///   - failures: Failed attempts and lost connections since the last success, from 1.
+    ///   - generator: Where the jitter comes from.
     /// - Returns: At least zero, at most 2³¹ seconds.
     public func delay(
         afterFailures failures: Int,

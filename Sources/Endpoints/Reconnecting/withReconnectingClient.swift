@@ -5,14 +5,15 @@
 ///
 /// Cancellation is `body`'s to notice, as it is in ``ReconnectingClient/whenConnected(failAfterFailures:)``.
 ///
-/// - Parameter endpoint: Where to connect.
-/// - Parameter context: Loops, logger and resolver; the shared ones unless told.
-/// - Parameter retry: How long to wait between attempts; exponential unless told.
-/// - Parameter clock: What the waits are measured by; the loops' timers unless told.
-/// - Parameter random: Where the jitter comes from; the system's generator unless told.
-/// - Parameter prepare: Makes the instance of a new connection; see ``ReconnectingClient``.
-/// - Parameter body: What to do meanwhile. It runs where the caller runs and may change the caller's
-///   variables.
+/// - Parameters:
+///   - endpoint: Where to connect.
+///   - context: Loops, logger and resolver; the shared ones unless told.
+///   - retry: How long to wait between attempts; exponential unless told.
+///   - clock: What the waits are measured by; the loops' timers unless told.
+///   - random: Where the jitter comes from; the system's generator unless told.
+///   - prepare: Makes the instance of a new connection; see ``ReconnectingClient``.
+///   - body: What to do meanwhile. It runs where the caller runs and may change the caller's
+///     variables.
 /// - Returns: What `body` returns.
 /// - Throws: What `body` throws.
 public nonisolated(nonsending) func withReconnectingClient<Instance: Sendable, Result>(
