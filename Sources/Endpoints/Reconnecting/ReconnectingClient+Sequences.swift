@@ -1,3 +1,6 @@
+// The two sequences: handles on the client and a position, no buffer and no task. An iterator belongs
+// to the life of the client in which it began; a stop ends it, even if a restart follows at once.
+
 extension ReconnectingClient {
     /// The instances of a client; see ``ReconnectingClient/connections``.
     public struct Connections: AsyncSequence, Sendable {

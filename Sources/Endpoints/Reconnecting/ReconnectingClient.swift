@@ -10,8 +10,9 @@ import Synchronization
 /// Connects, hands out what it makes of the connection, and connects again when that is lost.
 ///
 /// Between attempts it waits as its ``RetryPolicy`` says. There is one connection at most, and every
-/// one that it opens is closed. A peer that goes away is noticed without reading or writing; the
-/// lost connection is closed when the wait is over, so that its last bytes can still be read.
+/// one that it opens is closed. A peer that ends its stream or vanishes is noticed without reading
+/// or writing; the lost connection is closed when the wait is over, so that its last bytes can still
+/// be read.
 ///
 /// A client that was started works, and keeps itself alive, until it is stopped: call ``stop(within:)``,
 /// or use ``run()`` or ``withReconnectingClient(_:in:retry:clock:random:prepare:body:)``, whose end

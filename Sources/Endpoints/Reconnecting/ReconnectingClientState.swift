@@ -1,3 +1,6 @@
+// What the world sees of the state machine: what is left of an old connection does not show while the
+// client waits, and a restart shows as `stopping` until the old connection is gone.
+
 /// What a ``ReconnectingClient`` is doing.
 public enum ReconnectingClientState: Sendable {
     /// It was never started.

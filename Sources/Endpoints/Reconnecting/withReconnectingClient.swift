@@ -1,3 +1,6 @@
+// A client whose life is a scope. The closing at its end must not inherit the cancellation of the task
+// that leaves the scope: a cancelled `stop` resets. It runs in a task of its own, bounded in time.
+
 /// Runs `body` with a client that is started before and stopped after, however `body` ends.
 ///
 /// Stopping closes the connection and gives it 30 seconds for that, or one second where the task is
