@@ -128,6 +128,7 @@ struct ReconnectingStartStopTests {
         connection.preparation.fulfil(.success(connection))
         attempt.outcome.fulfil(.success(connection))
         await stopped
+        #expect(!connection.preparationBegan.isFulfilled)
         #expect(await instance == nil)
         #expect(connection.closed.isFulfilled)
         await it.finish()
@@ -142,6 +143,7 @@ struct ReconnectingStartStopTests {
         await it.client.stop()
         #expect(connection.preparationWasCancelled.isFulfilled)
         #expect(connection.closed.isFulfilled)
+        #expect(!connection.aborted.isFulfilled, "closed in order")
         await it.finish()
     }
 

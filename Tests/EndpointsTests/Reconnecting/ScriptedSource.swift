@@ -203,6 +203,7 @@ final class ScriptedConnection: Sendable {
             close: { [self] in
                 closeBegan.fulfil(())
                 // As API.md has it: a cancelled close aborts.
+                if Task.isCancelled { aborted.fulfil(()) }
                 if closes || Task.isCancelled { finishClosing() }
                 await closed.value
             },
