@@ -31,6 +31,7 @@ extension Connection {
     /// Cancellation: what had come is the first that the next read gets.
     ///
     /// - Parameter count: 0 gives an empty array at once.
+    /// - Returns: The bytes.
     /// - Throws: As ``read(into:)-(ReadBuffer)``; `unexpectedEnd` with what came, if the peer's end
     ///   is sooner; `invalidArgument` if `count` is negative.
     public nonisolated(nonsending) func read(exactly count: Int) async throws -> [UInt8] {
@@ -58,7 +59,9 @@ extension Connection {
 
     private nonisolated func endedEarly(received bytes: [UInt8]) -> EndpointError {
         error(
-            .unexpectedEnd, "read", reason: "the peer's end came after \(bytes.count) bytes",
+            .unexpectedEnd,
+            "read",
+            reason: "the peer's end came after \(bytes.count) bytes",
             received: bytes
         )
     }

@@ -35,12 +35,15 @@ extension Connection {
         }
         defer { passWriteTurn() }
         var isDone = false
-        try await keepWriting(hasBegun: { false }) {
-            if isDone { return nil }
-            let transfer = transport.closeWrite()
-            isDone = transfer.isMoved
-            return transfer
-        }
+        try await keepWriting(
+            hasBegun: { false },
+            step: {
+                if isDone { return nil }
+                let transfer = transport.closeWrite()
+                isDone = transfer.isMoved
+                return transfer
+            }
+        )
         writeObstacles.insert(.writeEnded)
     }
 
@@ -63,6 +66,7 @@ extension Connection {
 
     private func isolatedClose() async {
         if closeAtOnce() { return }
+        if let successor = extras?.successor { return await successor.isolatedClose() }
         await withTaskCancellationHandler {
             await self.closeInOrder()
         } onCancel: {
@@ -73,6 +77,7 @@ extension Connection {
     /// Closes even if the task is cancelled, but takes no longer than a second from then.
     func closeShielded() async {
         if closeAtOnce() { return }
+        if let successor = extras?.successor { return await successor.closeShielded() }
         await withTaskCancellationHandler {
             await self.closeInOrder()
         } onCancel: {
@@ -84,7 +89,7 @@ extension Connection {
     ///
     /// Whoever waits on the connection gets `closed`. RFC 9293, section 3.10.5.
     public nonisolated func abort() {
-        loop.run { self.endNow(.closed, reset: true) }
+        loop.run { self.latest.endNow(.closed, reset: true) }
     }
 
     /// Waits until the connection has ended, and tells how; notices a dead peer without reading.
@@ -101,6 +106,7 @@ extension Connection {
 
     private func isolatedEnded() async throws -> ConnectionEnd {
         while true {
+            if let successor = extras?.successor { return try await successor.isolatedEnded() }
             if let end { return end }
             if Task.isCancelled { throw CancellationError() }
             do { try register(for: "wait for the end of") } catch {
@@ -119,7 +125,7 @@ extension Connection {
     /// Closes without a wait where nothing asks for one.
     private nonisolated func closeAtOnce() -> Bool {
         switch phase {
-        case .closed: return true
+        case .closed: return extras?.successor?.closeAtOnce() ?? true
         case .closing: return false
         case .open: break
         }

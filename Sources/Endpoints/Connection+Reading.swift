@@ -150,7 +150,8 @@ extension Connection {
 
     /// Gives back bytes that were read ahead.
     private nonisolated func takePushback(
-        atMost limit: Int, _ take: (UnsafeRawBufferPointer) -> Void
+        atMost limit: Int,
+        _ take: (UnsafeRawBufferPointer) -> Void
     ) -> Transfer {
         guard let extras else { return .refused }
         let count = Swift.min(limit, extras.pushback.count)
@@ -163,7 +164,9 @@ extension Connection {
         return .moved(count)
     }
 
-    /// Puts bytes before all that are still to be read. On the loop.
+    /// Puts bytes before all that are still to be read.
+    ///
+    /// On the loop.
     nonisolated func pushBack(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count > 0 else { return }
         let extras = makeExtras()

@@ -12,19 +12,24 @@ extension Connection {
     ///
     /// Cancellation: as of ``write(_:)-(ReadBuffer)``.
     ///
-    /// - Parameter path: The file.
-    /// - Parameter offset: Where to begin, in bytes.
-    /// - Parameter count: How many bytes; `nil` for all up to the file's end, which may come sooner.
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - offset: Where to begin, in bytes.
+    ///   - count: How many bytes; `nil` for all up to the file's end, which may come sooner.
     /// - Returns: How many bytes were sent.
     /// - Throws: `CancellationError`, or ``EndpointError``: `notFound`, `permissionDenied`,
     ///   `invalidArgument` if a number is negative, and what writing throws.
     @discardableResult
     public nonisolated(nonsending) func sendFile(
-        _ path: String, offset: Int = 0, count: Int? = nil
+        _ path: String,
+        offset: Int = 0,
+        count: Int? = nil
     ) async throws -> Int {
         guard offset >= 0, count ?? 0 >= 0, !path.utf8.contains(0) else {
             throw EndpointError(
-                .invalidArgument, operation: "send", endpoint: "\"\(path)\"",
+                .invalidArgument,
+                operation: "send",
+                endpoint: "\"\(path)\"",
                 reason: "an offset or count is negative, or the path holds a NUL"
             )
         }
@@ -35,14 +40,20 @@ extension Connection {
     }
 
     private func isolatedSendFile(
-        _ file: Int32, _ path: String, _ offset: Int, _ count: Int
+        _ file: Int32,
+        _ path: String,
+        _ offset: Int,
+        _ count: Int
     ) async throws -> Int {
         var sending = FileToSend(file: file, path: path, offset: offset, left: count)
         try await takeWriteTurn()
         defer { passWriteTurn() }
-        try await keepWriting(hasBegun: { sending.sent > 0 }) {
-            try sending.step(to: transport, isPlain: transport === base)
-        }
+        try await keepWriting(
+            hasBegun: { sending.sent > 0 },
+            step: {
+                try sending.step(to: transport, isPlain: transport === base)
+            }
+        )
         return sending.sent
     }
 }
@@ -101,7 +112,9 @@ private struct FileToSend {
             result = endpoints_pread(file, buffer.baseAddress, wanted, offset)
             count = max(result, 0)
         }
-        if result < 0 { throw EndpointError(errno: Int32(result), operation: "read", endpoint: path) }
+        if result < 0 {
+            throw EndpointError(errno: Int32(result), operation: "read", endpoint: path)
+        }
         bufferedStart = 0
         offset += buffered.count
         left = buffered.isEmpty ? 0 : left - buffered.count

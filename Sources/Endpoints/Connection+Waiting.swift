@@ -31,11 +31,13 @@ struct SuspendedCall {
 extension Connection {
     /// Whether the caller is the task that `serve` watches.
     nonisolated var ownsCurrentTask: Bool {
-        owner != nil && owner == endpoints_current_task()
+        owner != 0 && owner == UInt(bitPattern: endpoints_current_task())
     }
 
     /// Waits at `gate`, which the caller has just closed, until somebody wakes it or the task is
-    /// cancelled. On the loop.
+    /// cancelled.
+    ///
+    /// On the loop.
     func wait(at gate: Gate) async {
         if ownsCurrentTask {
             if !Task.isCancelled { await gate.pass() }
@@ -65,17 +67,30 @@ extension Connection {
         for writer in extras.writersInLine { wake(writer.gate) }
         for gate in extras.endWaiters { wake(gate) }
         for gate in extras.closeWaiters { wake(gate) }
+        extras.successor?.wakeAll()
     }
 
     /// Runs `body` as the owner of the connection: its waits need no cancellation handler each.
-    func withOwner<Result>(_ body: (isolated Connection) async throws -> Result) async rethrows -> Result {
-        guard owner == nil else { return try await body(self) }
-        owner = endpoints_current_task()
-        defer { owner = nil }
+    func withOwner<Result>(_ body: (isolated Connection) async throws -> Result) async rethrows
+        -> Result
+    {
+        guard owner == 0 else { return try await body(self) }
+        owner = UInt(bitPattern: endpoints_current_task())
+        defer { disown() }
         return try await withTaskCancellationHandler {
             try await body(self)
         } onCancel: {
             loop.run { self.wakeAll() }
+        }
+    }
+
+    /// The task will soon be gone, and its address may become another's.
+    private func disown() {
+        owner = 0
+        var next = extras?.successor
+        while let connection = next {
+            connection.owner = 0
+            next = connection.extras?.successor
         }
     }
 
@@ -139,7 +154,9 @@ extension Connection {
         if obstacles.contains(.writeEnded) {
             if extras?.isBroken == true {
                 return error(
-                    .partialWrite, operation, reason: "an earlier write was cancelled half-way"
+                    .partialWrite,
+                    operation,
+                    reason: "an earlier write was cancelled half-way"
                 )
             }
             return error(.closed, operation, reason: "closeWrite was called")

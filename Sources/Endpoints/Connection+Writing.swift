@@ -72,8 +72,10 @@ extension Connection {
 
     // MARK: attempts
 
-    /// Tries the usual case; answers how many bytes are done. If that is some but not all, the caller
-    /// is the writer now. Elsewhere than on the loop it does nothing.
+    /// Tries the usual case; answers how many bytes are done.
+    ///
+    /// If that is some but not all, the caller is the writer now. Elsewhere than on the loop it
+    /// does nothing.
     private nonisolated func attemptWrite(_ bytes: BorrowedBytes) throws -> Int {
         guard loop.isCurrent, writeObstacles.isEmpty else { return 0 }
         if Task.isCancelled { throw CancellationError() }
@@ -99,26 +101,32 @@ extension Connection {
         var done = start
         if start == 0 { try await takeWriteTurn() }
         defer { passWriteTurn() }
-        try await keepWriting(hasBegun: { done > 0 }) {
-            let rest = UnsafeRawBufferPointer(rebasing: bytes.pointer[done...])
-            guard !rest.isEmpty else { return nil }
-            let transfer = transport.write(rest)
-            if transfer.rawValue > 0 { done += transfer.rawValue }
-            return transfer
-        }
+        try await keepWriting(
+            hasBegun: { done > 0 },
+            step: {
+                let rest = UnsafeRawBufferPointer(rebasing: bytes.pointer[done...])
+                guard !rest.isEmpty else { return nil }
+                let transfer = transport.write(rest)
+                if transfer.rawValue > 0 { done += transfer.rawValue }
+                return transfer
+            }
+        )
     }
 
     private func isolatedWrite(_ parts: [[UInt8]]) async throws {
         var rest = PartsToWrite(parts)
         try await takeWriteTurn()
         defer { passWriteTurn() }
-        try await keepWriting(hasBegun: { rest.hasBegun }) {
-            rest.isEmpty ? nil : rest.write(to: transport)
-        }
+        try await keepWriting(
+            hasBegun: { rest.hasBegun },
+            step: {
+                rest.isEmpty ? nil : rest.write(to: transport)
+            }
+        )
     }
 
     /// Repeats `step` until it has nothing left to do, waiting where it would block.
-    func keepWriting(hasBegun: () -> Bool, _ step: () throws -> Transfer?) async throws {
+    func keepWriting(hasBegun: () -> Bool, step: () throws -> Transfer?) async throws {
         while true {
             if Task.isCancelled {
                 if hasBegun() || transport.hasSealedBytes { breakStream() }
@@ -168,7 +176,9 @@ extension Connection {
         }
         guard (extras?.writersInLine.count ?? 0) < Self.mostWritersInLine else {
             throw error(
-                .busy, "write", reason: "\(Self.mostWritersInLine) writes are waiting already"
+                .busy,
+                "write",
+                reason: "\(Self.mostWritersInLine) writes are waiting already"
             )
         }
         let writer = getInLine()
@@ -232,7 +242,8 @@ private struct PartsToWrite {
     }
 
     private func withVectors(
-        _ slice: ArraySlice<[UInt8]>, _ body: (UnsafeBufferPointer<iovec>) -> Transfer
+        _ slice: ArraySlice<[UInt8]>,
+        _ body: (UnsafeBufferPointer<iovec>) -> Transfer
     ) -> Transfer {
         // One flat copy of small parts would cost more than the pointers; the arrays are kept alive
         // by `parts`, and their storage does not move.
@@ -260,5 +271,8 @@ private struct PartsToWrite {
         }
     }
 
-    private mutating func skipEmpty() { advance(by: 0); hasBegun = false }
+    private mutating func skipEmpty() {
+        advance(by: 0)
+        hasBegun = false
+    }
 }

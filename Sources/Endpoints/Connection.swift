@@ -48,8 +48,8 @@ public actor Connection: EventSource {
     /// The direction that the reader and the writer wait for; TLS may cross them.
     nonisolated(unsafe) var readerNeedsWritable = false
     nonisolated(unsafe) var writerNeedsReadable = false
-    /// The task whose cancellation `serve` watches for the connection's whole life.
-    nonisolated(unsafe) var owner: UnsafeMutableRawPointer?
+    /// The task whose cancellation `serve` watches for the connection's whole life, or 0.
+    nonisolated(unsafe) var owner: UInt = 0
     nonisolated(unsafe) var readWait = SuspendedCall.none
     nonisolated(unsafe) var lastActivity: UInt64
     nonisolated(unsafe) var bytesRead = 0
@@ -62,7 +62,10 @@ public actor Connection: EventSource {
     nonisolated(unsafe) var extras: Extras?
 
     init(
-        _ transport: any Transport, facts: ConnectionFacts, origin: ConnectionOrigin, on loop: EventLoop
+        _ transport: any Transport,
+        facts: ConnectionFacts,
+        origin: ConnectionOrigin,
+        on loop: EventLoop
     ) {
         self.transport = transport
         base = transport.base
@@ -152,7 +155,9 @@ public actor Connection: EventSource {
             guard limit > 0 else { return }
             if self.loop.now &- self.lastActivity < limit { return self.scheduleIdleTimer() }
             let error = self.error(
-                .timedOut, "wait", reason: "idle for \(Duration.nanoseconds(limit).inSeconds)"
+                .timedOut,
+                "wait",
+                reason: "idle for \(Duration.nanoseconds(limit).inSeconds)"
             )
             self.endNow(.failed(error), reset: true)
         }
@@ -171,6 +176,8 @@ public actor Connection: EventSource {
         var writersInLine: [WriterInLine] = []
         var endWaiters: [Gate] = []
         var closeWaiters: [Gate] = []
+        /// What this connection has become.
+        var successor: Connection?
         /// The idle limit while the connection is open, the limit of `close` while it closes.
         var timer: LoopTimer?
         /// A write was cut off: the stream is not whole.
@@ -197,10 +204,17 @@ public actor Connection: EventSource {
 
     /// An error of this connection.
     nonisolated func error(
-        _ code: EndpointError.Code, _ operation: String, reason: String? = nil, received: [UInt8] = []
+        _ code: EndpointError.Code,
+        _ operation: String,
+        reason: String? = nil,
+        received: [UInt8] = []
     ) -> EndpointError {
         EndpointError(
-            code, operation: operation, endpoint: name, reason: reason, received: received
+            code,
+            operation: operation,
+            endpoint: name,
+            reason: reason,
+            received: received
         )
     }
 

@@ -9,6 +9,7 @@ public protocol ClientEndpoint: Sendable, CustomStringConvertible {
     /// Cancellation: stops at once, wherever it is, and leaves no descriptor, task or timer.
     ///
     /// - Parameter context: The loops, the logger and the resolver to use.
+    /// - Returns: The connection, its facts final.
     /// - Throws: ``EndpointError``, or `CancellationError`.
     func connect(in context: EndpointContext) async throws -> Connection
 }
@@ -20,6 +21,7 @@ public protocol ServerEndpoint: Sendable, CustomStringConvertible {
     /// Cancellation: nothing that was bound remains.
     ///
     /// - Parameter context: The loops, the logger and the resolver to use.
+    /// - Returns: The listener, its addresses the real ones.
     /// - Throws: ``EndpointError``, or `CancellationError`.
     func listen(in context: EndpointContext) async throws -> Listener
 }

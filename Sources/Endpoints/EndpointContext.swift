@@ -1,7 +1,9 @@
 import EventLoop
 import Logging
 
-/// What an endpoint works with: event loops, a logger, a resolver. Each may be left out.
+/// What an endpoint works with: event loops, a logger, a resolver.
+///
+/// Each may be left out.
 public struct EndpointContext: Sendable {
     /// The loops that connections live on.
     public var loops: EventLoopGroup
@@ -10,11 +12,15 @@ public struct EndpointContext: Sendable {
     /// Turns host names into addresses.
     public var resolver: any NameResolver
 
+    /// What prepares an accepted connection, in order.
+    var stages: [ConnectionStage] = []
+
     /// Makes a context of the parts that differ from the usual ones.
     ///
-    /// - Parameter loops: One loop a core, shared by the process, unless told.
-    /// - Parameter logger: A logger labelled `endpoints` unless told.
-    /// - Parameter resolver: The system's resolver unless told.
+    /// - Parameters:
+    ///   - loops: One loop a core, shared by the process, unless told.
+    ///   - logger: A logger labelled `endpoints` unless told.
+    ///   - resolver: The system's resolver unless told.
     public init(
         loops: EventLoopGroup = .shared,
         logger: Logger = Logger(label: "endpoints"),

@@ -42,7 +42,9 @@ final class AcceptingSocket: EventSource {
     nonisolated func loopWillStop() {
         listener?.die(
             of: EndpointError(
-                .closed, operation: "accept", endpoint: listener?.origin.endpoint,
+                .closed,
+                operation: "accept",
+                endpoint: listener?.origin.endpoint,
                 reason: "the event loop has been shut down"
             )
         )
@@ -58,6 +60,7 @@ final class AcceptingSocket: EventSource {
 extension Listener {
     /// The next connection; `nil` when the listener is closed or the task is cancelled.
     nonisolated(nonsending) func accept() async -> Connection? {
+        if let preparations { return await acceptPrepared(preparations) }
         if loop.isCurrent, !Task.isCancelled, let connection = acceptNow() { return connection }
         return await isolatedAccept()
     }
@@ -72,7 +75,7 @@ extension Listener {
         }
     }
 
-    private func waitToAccept() async {
+    func waitToAccept() async {
         let gate = Gate(loop)
         waiters.append(gate)
         gate.close()
@@ -91,16 +94,20 @@ extension Listener {
         if let job = gate.open() { loop.append(job) }
     }
 
-    private func registerSockets() {
+    func registerSockets() {
         for socket in sockets {
             let result = socket.register(on: loop, for: self)
             if result != 0 {
-                die(of: EndpointError(errno: result, operation: "listen", endpoint: origin.endpoint))
+                die(
+                    of: EndpointError(errno: result, operation: "listen", endpoint: origin.endpoint)
+                )
             }
         }
     }
 
-    /// Takes a connection from the kernel, if there is one and nothing forbids it. On the loop.
+    /// Takes a connection from the kernel, if there is one and nothing forbids it.
+    ///
+    /// On the loop.
     nonisolated func acceptNow() -> Connection? {
         if phase == .closed || isSuspended || pause.isPausing { return nil }
         for socket in sockets where socket.isReadable {
@@ -128,14 +135,18 @@ extension Listener {
                 beginPause(-result)
                 return nil
             case .fatal:
-                die(of: EndpointError(errno: result, operation: "accept", endpoint: origin.endpoint))
+                die(
+                    of: EndpointError(errno: result, operation: "accept", endpoint: origin.endpoint)
+                )
             }
         }
         return nil
     }
 
     private nonisolated func makeConnection(
-        _ descriptor: consuming OwnedDescriptor, from peer: KernelAddress, on socket: AcceptingSocket
+        _ descriptor: consuming OwnedDescriptor,
+        from peer: KernelAddress,
+        on socket: AcceptingSocket
     ) -> Connection {
         let remote = SocketAddress(peer) ?? SocketAddress(path: "")
         let local =
@@ -147,7 +158,7 @@ extension Listener {
             peerCredentials: socket.isUNIX ? PeerCredentials(of: descriptor.rawValue) : nil
         )
         turn = turn + 1 >= loops.count ? 0 : turn + 1
-        watchers.send(.accepted(remote))
+        if preparations == nil { watchers.send(.accepted(remote)) }
         return Connection.make(descriptor, facts: facts, origin: origin, on: loops[turn])
     }
 

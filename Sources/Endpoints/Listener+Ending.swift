@@ -26,6 +26,7 @@ extension Listener {
         phase = .closed
         dropQueued()
         closeSockets()
+        dropPreparations()
         watchers.finish()
         wakeAcceptors()
         for session in sessions { session.wake() }
@@ -86,7 +87,9 @@ extension Listener {
         for session in sessions { session.wake() }
     }
 
-    /// Nothing is queued any more. On the loop.
+    /// Nothing is queued any more.
+    ///
+    /// On the loop.
     nonisolated func finishDraining() {
         guard phase == .draining else { return }
         phase = .closed

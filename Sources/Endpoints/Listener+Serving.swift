@@ -19,7 +19,9 @@ final class ServeSession: Sendable {
     private let state = Lock(State())
     private let loop: EventLoop
     let limit: Int
-    /// Where the scope's task waits for a free place, and later for the end. On the loop.
+    /// Where the scope's task waits for a free place, and later for the end.
+    ///
+    /// On the loop.
     let gate: Gate
 
     init(limit: Int, on loop: EventLoop) {
@@ -79,8 +81,10 @@ extension Listener {
     /// Cancellation: closes the listener, cancels the handlers, and throws when they have ended.
     /// Connections that were accepted and not yet served are closed.
     ///
-    /// - Parameter maxConnections: How many connections may be open at once; more wait in the
-    ///   kernel's queue. 100,000 unless told; at least 1.
+    /// - Parameters:
+    ///   - maxConnections: How many connections may be open at once; more wait in the
+    ///     kernel's queue. 100,000 unless told; at least 1.
+    ///   - handler: Runs on the connection's loop, isolated to it.
     /// - Throws: `CancellationError`, or the ``EndpointError`` that ended the listener.
     public nonisolated func serve(
         maxConnections: Int = 100_000,

@@ -31,6 +31,7 @@ public actor Listener {
     // Safe, all of these: touched on the loop's thread only.
     nonisolated(unsafe) var sockets: [AcceptingSocket]
     nonisolated(unsafe) var phase = Phase.listening
+    nonisolated(unsafe) let preparations: Preparations?
     nonisolated(unsafe) var isSuspended = false
     nonisolated(unsafe) var pause = AcceptPause()
     nonisolated(unsafe) var pauseTimer: LoopTimer?
@@ -42,31 +43,43 @@ public actor Listener {
 
     /// Listens on sockets that it owns from now on.
     static func make(
-        _ sockets: [ListeningSocket], endpoint: String, in context: EndpointContext
+        _ sockets: [ListeningSocket],
+        endpoint: String,
+        in context: EndpointContext
     ) -> Listener {
         let origin = ConnectionOrigin(endpoint: endpoint, logger: context.logger)
         return Listener(
-            sockets, origin: origin, on: EventLoop.current ?? context.loops.next(),
-            loops: context.loops.loops
+            sockets,
+            origin: origin,
+            on: EventLoop.current ?? context.loops.next(),
+            loops: context.loops.loops,
+            stages: context.stages
         )
     }
 
     init(
-        _ sockets: [ListeningSocket], origin: ConnectionOrigin, on loop: EventLoop, loops: [EventLoop]
+        _ sockets: [ListeningSocket],
+        origin: ConnectionOrigin,
+        on loop: EventLoop,
+        loops: [EventLoop],
+        stages: [ConnectionStage] = []
     ) {
         self.sockets = sockets.map(AcceptingSocket.init)
         addresses = sockets.map(\.address)
         self.origin = origin
         self.loop = loop
         self.loops = loops.isEmpty ? [loop] : loops
+        preparations = stages.isEmpty ? nil : Preparations(stages)
     }
 
     isolated deinit {
         if phase == .closed { return }
         closeSockets()
+        dropPreparations()
         watchers.finish()
         origin.logger.warning(
-            "listener dropped without close", metadata: ["endpoint": "\(origin.endpoint)"]
+            "listener dropped without close",
+            metadata: ["endpoint": "\(origin.endpoint)"]
         )
     }
 
@@ -113,6 +126,7 @@ public actor Listener {
         deathCause = error
         phase = .closed
         closeSockets()
+        dropPreparations()
         watchers.finish()
         wakeAcceptors()
         origin.logger.error(

@@ -23,7 +23,8 @@ final class ListenerWatchers: Sendable {
 
     func makeStream() -> AsyncStream<ListenerEvent> {
         let (stream, continuation) = AsyncStream.makeStream(
-            of: ListenerEvent.self, bufferingPolicy: .bufferingNewest(1024)
+            of: ListenerEvent.self,
+            bufferingPolicy: .bufferingNewest(1024)
         )
         let id = state.withLock { state -> Int? in
             if state.isFinished { return nil }

@@ -11,8 +11,7 @@ import EventLoop
 ///
 /// Reading appends, the user removes from the front. While it is empty and a read waits, the buffer
 /// owns no memory.
-// Unchecked: it owns its block alone, as it cannot be copied.
-public struct ReadBuffer: ~Copyable, @unchecked Sendable {
+public struct ReadBuffer: ~Copyable, @unchecked Sendable {  // It owns its block alone.
     private var block: UnsafeMutableRawPointer?
     private var size = 0  // of the block
     private var head = 0  // the first byte
@@ -96,7 +95,9 @@ public struct ReadBuffer: ~Copyable, @unchecked Sendable {
     }
 
     /// Lets `read` fill the room behind the last byte; a block is taken if there is none, and given
-    /// back if the buffer is still empty afterwards. On a loop's thread.
+    /// back if the buffer is still empty afterwards.
+    ///
+    /// On a loop's thread.
     @inline(__always)
     mutating func fill(_ read: (UnsafeMutableRawBufferPointer) -> Transfer) -> Transfer {
         guard let loop = EventLoop.current else { return .refused }

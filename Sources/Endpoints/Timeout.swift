@@ -36,11 +36,12 @@ public nonisolated(nonsending) func withTimeout<Result>(
     _ body: nonisolated(nonsending) () async throws -> Result
 ) async throws -> Result {
     // A constant of this type: the compiler takes nothing else here.
-    let run: nonisolated(nonsending) (
-        nonisolated(nonsending) @escaping () async throws -> Result
-    ) async throws -> Result = { body in
-        try await TimedWork(body, timeout).run(isolation: #isolation)
-    }
+    let run:
+        nonisolated(nonsending) (
+            nonisolated(nonsending) @escaping () async throws -> Result
+        ) async throws -> Result = { body in
+            try await TimedWork(body, timeout).run(isolation: #isolation)
+        }
     return try await withoutActuallyEscaping(body, do: run)
 }
 
@@ -55,7 +56,8 @@ private final class TimedWork<Success>: @unchecked Sendable {
     private var timer: LoopTimer?  // the loop's
 
     init(
-        _ body: nonisolated(nonsending) @escaping () async throws -> Success, _ timeout: Duration
+        _ body: nonisolated(nonsending) @escaping () async throws -> Success,
+        _ timeout: Duration
     ) {
         self.body = body
         self.timeout = timeout

@@ -34,6 +34,11 @@ struct DescriptorTable {
         return UInt64(entries[index].generation) << 32 | UInt64(index)
     }
 
+    /// Puts another source in the place of an entered one.
+    mutating func replace(_ source: any EventSource, for descriptor: Int32) {
+        entries[Int(descriptor)].source = source
+    }
+
     mutating func remove(_ descriptor: Int32) {
         entries[Int(descriptor)].source = nil
         entries[Int(descriptor)].generation &+= 1

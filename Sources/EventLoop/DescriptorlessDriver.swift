@@ -15,7 +15,8 @@ final class DescriptorlessDriver: LoopDriver {
     func remove(_ descriptor: Int32) {}
 
     func wait(
-        atMost nanoseconds: UInt64?, into events: UnsafeMutableBufferPointer<LoopEvent>
+        atMost nanoseconds: UInt64?,
+        into events: UnsafeMutableBufferPointer<LoopEvent>
     ) -> Int {
         // A look every 10 ms: this driver must do with what needs no descriptor.
         var left = nanoseconds ?? .max

@@ -28,7 +28,11 @@ package final class EpollDriver: LoopDriver {
         }
         let mask = ENDPOINTS_IN | ENDPOINTS_EDGE
         let result = endpoints_epoll_control(
-            epoll, EPOLL_CTL_ADD, wakeUp, mask, Self.wakeUpToken
+            epoll,
+            EPOLL_CTL_ADD,
+            wakeUp,
+            mask,
+            Self.wakeUpToken
         )
         guard result == 0 else {
             close()
@@ -48,7 +52,8 @@ package final class EpollDriver: LoopDriver {
     }
 
     package func wait(
-        atMost nanoseconds: UInt64?, into buffer: UnsafeMutableBufferPointer<LoopEvent>
+        atMost nanoseconds: UInt64?,
+        into buffer: UnsafeMutableBufferPointer<LoopEvent>
     ) -> Int {
         var milliseconds: Int32 = -1
         if let nanoseconds {

@@ -16,9 +16,10 @@ import Synchronization
 ///
 /// Actors whose `unownedExecutor` is the loop's, and tasks that prefer it, run on its thread. A loop
 /// belongs to an ``EventLoopGroup``.
-// Unchecked: `mailbox` is locked, `hasMail` atomic, `failure` and `driver` constant; all else is
-// touched on the loop's thread only.
 public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
+    // Unchecked: `mailbox` is locked, the flags are atomic, `driver` is constant; all else is touched
+    // on the loop's thread only.
+
     /// What the hot path touches, behind a pointer: plain memory costs no exclusivity checks.
     package struct HotState {
         /// The time when this turn began, coarse; nanoseconds of the loop's clock.
@@ -47,7 +48,10 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     /// Makes a loop and starts its thread.
     ///
-    /// - Parameter onStall: Told, the first time, how long a job kept the loop from its other work.
+    /// - Parameters:
+    ///   - driver: Where readiness and time come from.
+    ///   - name: The thread's name, of which the kernel keeps 15 bytes.
+    ///   - onStall: Told, the first time, how long a job kept the loop from its other work.
     package init(
         driver: any LoopDriver,
         name: String = "endpoints",
@@ -58,10 +62,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         hot = .allocate(capacity: 1)
         hot.initialize(to: HotState())
         let start = Unmanaged.passRetained(self)
-        let result = pthread_create(
-            &thread, nil, { Unmanaged<EventLoop>.fromOpaque($0!).takeRetainedValue().run(); return nil },
-            start.toOpaque()
-        )
+        let result = pthread_create(&thread, nil, runLoop, start.toOpaque())
         if result == 0 {
             endpoints_name_thread(thread, String(name.prefix(15)))
         } else {
@@ -172,7 +173,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     package func runNow(_ job: UnownedJob) {
         hot.pointee.callBudget = Self.callsPerJob
         job.runSynchronously(
-            isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor()
+            isolatedTo: asUnownedSerialExecutor(),
+            taskExecutor: asUnownedTaskExecutor()
         )
     }
 
@@ -209,10 +211,17 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         return result
     }
 
+    /// Tells `source` instead of whom it told until now.
+    package func reregister(_ descriptor: Int32, _ source: any EventSource) {
+        table.replace(source, for: descriptor)
+    }
+
     /// Ends that.
     ///
-    /// - Parameter closing: Whether the caller closes the descriptor next, which takes it out of the
-    ///   readiness source by itself unless somebody else holds a copy of it.
+    /// - Parameters:
+    ///   - descriptor: A registered descriptor.
+    ///   - closing: Whether the caller closes the descriptor next, which takes it out of the
+    ///     readiness source by itself unless somebody else holds a copy of it.
     package func deregister(_ descriptor: Int32, closing: Bool) {
         table.remove(descriptor)
         if !closing && !hasStopped { driver.remove(descriptor) }
@@ -234,7 +243,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     // MARK: the loop
 
-    private func run() {
+    fileprivate func run() {
         blockSignals()
         endpoints_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
         let events = UnsafeMutableBufferPointer<LoopEvent>.allocate(capacity: 256)
@@ -256,7 +265,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     }
 
     private func waitForEvents(
-        into events: UnsafeMutableBufferPointer<LoopEvent>, isBusy: Bool
+        into events: UnsafeMutableBufferPointer<LoopEvent>,
+        isBusy: Bool
     ) -> Int {
         if isBusy || isStopping || hasMail.load(ordering: .relaxed) {
             return driver.wait(atMost: 0, into: events)
@@ -313,7 +323,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         return true
     }
 
-    /// Signals are for the program's own threads; SIGPIPE is for nobody. What a fault raises stays.
+    /// Signals are for the program's own threads; SIGPIPE is for nobody.
+    ///
+    /// What a fault raises stays.
     private func blockSignals() {
         var signals = sigset_t()
         sigfillset(&signals)
@@ -322,4 +334,10 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         }
         pthread_sigmask(SIG_BLOCK, &signals, nil)
     }
+}
+
+/// The loop's thread; takes over the reference that `init` made for it.
+private func runLoop(_ loop: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    if let loop { Unmanaged<EventLoop>.fromOpaque(loop).takeRetainedValue().run() }
+    return nil
 }

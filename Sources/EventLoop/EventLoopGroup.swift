@@ -22,17 +22,21 @@ public final class EventLoopGroup: Sendable {
     /// Where the process has no descriptors left the loops run all the same, and connecting or
     /// listening on them throws that error.
     ///
-    /// - Parameter loopCount: How many; at least 1.
-    /// - Parameter onStall: Told once a loop when a job has kept it from its other work for more than
-    ///   100 ms, and for how long.
+    /// - Parameters:
+    ///   - loopCount: How many; at least 1.
+    ///   - onStall: Told once a loop when a job has kept it from its other work for more than
+    ///     100 ms, and for how long.
     public convenience init(
-        loopCount: Int, onStall: @escaping @Sendable (Duration) -> Void = { _ in }
+        loopCount: Int,
+        onStall: @escaping @Sendable (Duration) -> Void = { _ in }
     ) {
         self.init(loopCount: loopCount, isShared: false, onStall: onStall)
     }
 
     private init(
-        loopCount: Int, isShared: Bool, onStall: @escaping @Sendable (Duration) -> Void
+        loopCount: Int,
+        isShared: Bool,
+        onStall: @escaping @Sendable (Duration) -> Void
     ) {
         self.isShared = isShared
         loops = (0..<max(loopCount, 1)).map { index in

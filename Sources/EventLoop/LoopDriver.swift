@@ -40,9 +40,12 @@ package protocol LoopDriver: AnyObject, Sendable {
     func remove(_ descriptor: Int32)
     /// Waits for events.
     ///
-    /// - Parameter nanoseconds: The longest wait; 0 only looks, `nil` waits until an event or `wake`.
+    /// - Parameters:
+    ///   - nanoseconds: The longest wait; 0 only looks, `nil` waits until an event or `wake`.
+    ///   - events: Where to write the events.
     /// - Returns: How many events were written to `events`.
-    func wait(atMost nanoseconds: UInt64?, into events: UnsafeMutableBufferPointer<LoopEvent>) -> Int
+    func wait(atMost nanoseconds: UInt64?, into events: UnsafeMutableBufferPointer<LoopEvent>)
+        -> Int
     /// Ends a `wait` that is under way or comes next. From any thread.
     func wake()
     /// Nanoseconds of a clock that never goes back.

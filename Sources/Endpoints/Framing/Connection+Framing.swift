@@ -15,6 +15,7 @@ extension Connection {
     /// Cancellation: no byte is lost, and the connection stays usable.
     ///
     /// - Parameter limit: The longest line, in bytes without its end; longer ones throw `tooLong`.
+    /// - Returns: A sequence that reads as it is iterated.
     public nonisolated func lines(limit: Int = 65_536) -> ConnectionLines {
         ConnectionLines(connection: self, limit: Swift.max(limit, 0))
     }
@@ -25,7 +26,8 @@ extension Connection {
     /// it. A frame that the peer's end cuts off throws `unexpectedEnd`.
     ///
     /// Cancellation: no byte is lost, and the connection stays usable.
-    public nonisolated func frames(_ decoder: DelimitedFrames) -> ConnectionFrames<DelimitedFrames> {
+    public nonisolated func frames(_ decoder: DelimitedFrames) -> ConnectionFrames<DelimitedFrames>
+    {
         ConnectionFrames(connection: self, decoder: decoder, limit: decoder.limit + 1)
     }
 
@@ -39,10 +41,13 @@ extension Connection {
 
     /// The frames that come, as a decoder of one's own cuts them; see ``frames(_:)-(DelimitedFrames)``.
     ///
-    /// - Parameter limit: How many bytes may come without a frame; more throw `tooLong`. 1 MiB
-    ///   unless told.
+    /// - Parameters:
+    ///   - decoder: Cuts the stream into frames.
+    ///   - limit: How many bytes may come without a frame; more throw `tooLong`. 1 MiB unless told.
+    /// - Returns: A sequence that reads as it is iterated.
     public nonisolated func frames<Decoder: FrameDecoder>(
-        _ decoder: Decoder, limit: Int = 1 << 20
+        _ decoder: Decoder,
+        limit: Int = 1 << 20
     ) -> ConnectionFrames<Decoder> {
         ConnectionFrames(connection: self, decoder: decoder, limit: Swift.max(limit, 1))
     }
@@ -54,7 +59,8 @@ extension Connection {
     }
 
     nonisolated(nonsending) func nextFrame<Decoder: FrameDecoder>(
-        _ decoder: inout Decoder, limit: Int
+        _ decoder: inout Decoder,
+        limit: Int
     ) async throws -> Decoder.Frame? {
         if let frame = try await decodeNext(&decoder, limit: limit) { return frame }
         return try await takeRest { buffer in
@@ -62,7 +68,9 @@ extension Connection {
             let received = buffer.prefix(buffer.count)
             buffer.removeAll()
             throw EndpointError(
-                .unexpectedEnd, operation: "read", endpoint: name,
+                .unexpectedEnd,
+                operation: "read",
+                endpoint: name,
                 reason: "the peer's end cut a frame off after \(received.count) bytes",
                 received: received
             )
@@ -71,20 +79,23 @@ extension Connection {
 
     /// Decodes from what is there, reading more while the decoder asks for it; `nil` at the end.
     private nonisolated(nonsending) func decodeNext<Decoder: FrameDecoder>(
-        _ decoder: inout Decoder, limit: Int
+        _ decoder: inout Decoder,
+        limit: Int
     ) async throws -> Decoder.Frame? {
         if loop.isCurrent { return try await decode(&decoder, limit: limit) }
         return try await isolatedDecode(&decoder, limit: limit)
     }
 
     private func isolatedDecode<Decoder: FrameDecoder>(
-        _ decoder: inout Decoder, limit: Int
+        _ decoder: inout Decoder,
+        limit: Int
     ) async throws -> Decoder.Frame? {
         try await decode(&decoder, limit: limit)
     }
 
     private nonisolated(nonsending) func decode<Decoder: FrameDecoder>(
-        _ decoder: inout Decoder, limit: Int
+        _ decoder: inout Decoder,
+        limit: Int
     ) async throws -> Decoder.Frame? {
         if readObstacles.contains(.reading) { throw refusal("read") }
         var buffer = takeAllPushback()
@@ -124,7 +135,9 @@ extension Connection {
     // MARK: the pushback, on the loop
 
     private nonisolated func takeAllPushback() -> ReadBuffer {
-        guard readObstacles.contains(.pushback), let extras else { return ReadBuffer(capacity: .max) }
+        guard readObstacles.contains(.pushback), let extras else {
+            return ReadBuffer(capacity: .max)
+        }
         readObstacles.remove(.pushback)
         var buffer = ReadBuffer(capacity: .max)
         swap(&buffer, &extras.pushback)

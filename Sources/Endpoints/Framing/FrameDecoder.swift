@@ -47,8 +47,6 @@ public struct LengthPrefixedFrames<Length: FixedWidthInteger & UnsignedInteger &
 {
     let limit: Int
 
-    init(limit: Int) { self.limit = limit }
-
     /// Removes the first frame from `buffer` and returns it without its length.
     ///
     /// - Throws: ``EndpointError`` with code `tooLong` if the length is over the limit; it is seen
@@ -69,7 +67,10 @@ public struct LengthPrefixedFrames<Length: FixedWidthInteger & UnsignedInteger &
 extension FrameDecoder where Self == DelimitedFrames {
     /// Frames that end with `delimiter`, which is not part of them.
     ///
-    /// - Parameter limit: The longest frame, in bytes; 1 MiB unless told.
+    /// - Parameters:
+    ///   - delimiter: The byte that ends a frame.
+    ///   - limit: The longest frame, in bytes; 1 MiB unless told.
+    /// - Returns: The decoder.
     public static func delimited(by delimiter: UInt8, limit: Int = 1 << 20) -> DelimitedFrames {
         DelimitedFrames(delimiter: delimiter, limit: max(limit, 0))
     }
@@ -78,10 +79,13 @@ extension FrameDecoder where Self == DelimitedFrames {
 extension FrameDecoder {
     /// Frames that begin with their length, big-endian, itself not counted.
     ///
-    /// - Parameter type: The length's type, such as `UInt32.self`.
-    /// - Parameter limit: The longest frame, in bytes; 1 MiB unless told.
+    /// - Parameters:
+    ///   - type: The length's type, such as `UInt32.self`.
+    ///   - limit: The longest frame, in bytes; 1 MiB unless told.
+    /// - Returns: The decoder.
     public static func lengthPrefixed<Length>(
-        _ type: Length.Type, limit: Int = 1 << 20
+        _ type: Length.Type,
+        limit: Int = 1 << 20
     ) -> LengthPrefixedFrames<Length> where Self == LengthPrefixedFrames<Length> {
         LengthPrefixedFrames(limit: max(limit, 0))
     }
@@ -89,6 +93,8 @@ extension FrameDecoder {
 
 func frameTooLong(_ limit: Int) -> EndpointError {
     EndpointError(
-        .tooLong, operation: "read", reason: "the frame is longer than \(limit) bytes"
+        .tooLong,
+        operation: "read",
+        reason: "the frame is longer than \(limit) bytes"
     )
 }

@@ -39,7 +39,9 @@ struct LineDecoder: FrameDecoder {
 
     private var lineTooLong: EndpointError {
         EndpointError(
-            .tooLong, operation: "read", reason: "the line is longer than \(limit) bytes"
+            .tooLong,
+            operation: "read",
+            reason: "the line is longer than \(limit) bytes"
         )
     }
 }

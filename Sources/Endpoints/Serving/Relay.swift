@@ -15,7 +15,8 @@ import EventLoop
 /// - Throws: `CancellationError`, or the ``EndpointError`` of the direction that failed first.
 @discardableResult
 public func relay(
-    between a: Connection, and b: Connection
+    between a: Connection,
+    and b: Connection
 ) async throws -> (forward: Int, backward: Int) {
     try await withThrowingTaskGroup(of: (isForward: Bool, count: Int).self) { group in
         group.addTask(executorPreference: a.loop) { (true, try await a.pump(to: b)) }

@@ -19,8 +19,10 @@ public struct TCPOptions: Hashable, Sendable {
     public var reusePort = false
     /// Whether to offer Multipath TCP (RFC 8684), and take plain TCP where there is none.
     public var multipath = false
-    /// Whether data may travel with the SYN (RFC 7413): a server takes it, a client sends it once it
-    /// has a cookie. What travels so can be replayed.
+    /// Whether data may travel with the SYN (RFC 7413): a server takes it, a client sends it once
+    /// it has a cookie.
+    ///
+    /// What travels so can be replayed.
     public var fastOpen = false
 
     /// Makes the defaults.

@@ -82,6 +82,10 @@ final class SocketTransport: BaseTransport, Transport {
         return result
     }
 
+    override func reregister(on loop: EventLoop, _ source: any EventSource) {
+        loop.reregister(descriptor, source)
+    }
+
     override func close(on loop: EventLoop, reset: Bool) {
         guard descriptor >= 0 else { return }
         if isRegistered { loop.deregister(descriptor, closing: true) }

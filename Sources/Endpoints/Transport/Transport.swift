@@ -93,9 +93,13 @@ class BaseTransport {
 
     /// Begins to report readiness to `source`; 0 or -errno.
     func register(on loop: EventLoop, _ source: any EventSource) -> Int32 { 0 }
+    /// Reports to another source from now on.
+    func reregister(on loop: EventLoop, _ source: any EventSource) {}
     /// Closes the descriptor, after taking it off the loop.
     ///
-    /// - Parameter reset: Whether the peer is to see a reset instead of an end.
+    /// - Parameters:
+    ///   - loop: The loop on which the connection lives.
+    ///   - reset: Whether the peer is to see a reset instead of an end.
     func close(on loop: EventLoop, reset: Bool) {}
     /// Bytes that have come and were not read.
     var unreadCount: Int { 0 }

@@ -1,0 +1,51 @@
+// What must happen to an accepted connection before it is handed out: a PROXY header, a TLS
+// handshake, a protocol's own upgrade.
+//
+// A wrapper endpoint puts its stage into the context and asks its inner endpoint to listen. So stages
+// travel from the outside in, in the order in which the bytes come (`haproxy:tls:…` reads the header
+// in the clear first), and one listener runs all of them, bounded in number and time.
+
+/// A step that makes an accepted connection ready.
+struct ConnectionStage: Sendable {
+    /// What it is called in errors: `TLS handshake`.
+    let name: String
+    let timeout: Duration
+    let body: @Sendable (Connection) async throws -> Connection
+
+    /// Runs the stage on a connection; whatever it throws names the stage and the peer.
+    func run(_ connection: Connection) async throws -> Connection {
+        do {
+            return try await withTimeout(timeout) { try await body(connection) }
+        } catch let error as TimeoutError {
+            throw EndpointError(
+                .timedOut,
+                operation: name,
+                endpoint: "from \(connection.remoteAddress)",
+                reason: "not finished after \(error.duration.inSeconds)"
+            )
+        }
+    }
+}
+
+extension EndpointContext {
+    /// A context in which what is listened on prepares each connection before it is handed out.
+    ///
+    /// For server endpoints that wrap another: `try await inner.listen(in: context.preparing(…))`.
+    /// Connections are prepared beside each other, bounded in number; one that throws or takes too
+    /// long is reset, and reported by ``Listener/events``.
+    ///
+    /// - Parameters:
+    ///   - name: What the step is called in errors, such as `TLS handshake`.
+    ///   - timeout: How long it may take.
+    ///   - body: Makes the connection ready: the same one, or one made from it.
+    /// - Returns: The context, with this step behind those that it has already.
+    public func preparing(
+        _ name: String,
+        timeout: Duration = .seconds(10),
+        _ body: @escaping @Sendable (Connection) async throws -> Connection
+    ) -> EndpointContext {
+        var context = self
+        context.stages.append(ConnectionStage(name: name, timeout: timeout, body: body))
+        return context
+    }
+}

@@ -1,0 +1,131 @@
+// Connections on their way through the stages: beside each other, so that a slow peer stalls nobody,
+// and bounded in number and time.
+//
+// At the bound the one that has been at it longest is evicted: peers that connect and say nothing
+// cannot keep the good ones out, they only push out each other. Each connection is prepared by a
+// task of its own on its own loop; the listener's loop keeps the list.
+
+import EventLoop
+
+/// A listener's connections that are not ready, and those that are and were not handed out.
+final class Preparations {
+    /// One connection on its way.
+    final class Entry {
+        let connection: Connection
+        var task: Task<Void, Never>?
+        init(_ connection: Connection) { self.connection = connection }
+    }
+    static let mostAtOnce = 256
+
+    let stages: [ConnectionStage]
+    var underWay: [Entry] = []  // the oldest first
+    var ready: [Connection] = []
+
+    init(_ stages: [ConnectionStage]) { self.stages = stages }
+
+    var isEmpty: Bool { underWay.isEmpty && ready.isEmpty }
+}
+
+extension Listener {
+    /// The next connection that is ready; `nil` when the listener is closed or the task cancelled.
+    func acceptPrepared(_ preparations: Preparations) async -> Connection? {
+        while true {
+            if Task.isCancelled { return nil }
+            if !preparations.ready.isEmpty { return preparations.ready.removeFirst() }
+            while let connection = acceptNow() { prepare(connection, among: preparations) }
+            if phase != .listening && preparations.isEmpty { return nil }
+            registerSockets()
+            await waitToAccept()
+        }
+    }
+
+    private func prepare(_ connection: Connection, among preparations: Preparations) {
+        if preparations.underWay.count >= Preparations.mostAtOnce { evictOldest(of: preparations) }
+        let entry = Preparations.Entry(connection)
+        preparations.underWay.append(entry)
+        let stages = preparations.stages
+        let id = ObjectIdentifier(entry)
+        entry.task = Task(executorPreference: connection.loop) {
+            let outcome = await connection.run(stages)
+            await self.finishPreparing(id, outcome)
+        }
+    }
+
+    private func evictOldest(of preparations: Preparations) {
+        let entry = preparations.underWay.removeFirst()
+        entry.task?.cancel()
+        entry.connection.abort()
+        reportFailure(
+            entry.connection.remoteAddress,
+            EndpointError(
+                .busy,
+                operation: "accept",
+                endpoint: origin.endpoint,
+                reason: "\(Preparations.mostAtOnce) connections are being prepared already"
+            )
+        )
+    }
+
+    private func finishPreparing(_ id: ObjectIdentifier, _ outcome: Result<Connection, any Error>)
+        async
+    {
+        guard let preparations,
+            let index = preparations.underWay.firstIndex(where: { ObjectIdentifier($0) == id })
+        else {
+            // Evicted, or the listener was closed; a success that came late is nobody's.
+            if case .success(let connection) = outcome { connection.abort() }
+            return
+        }
+        let entry = preparations.underWay.remove(at: index)
+        switch outcome {
+        case .success(let connection):
+            preparations.ready.append(connection)
+            watchers.send(.accepted(connection.remoteAddress))
+        case .failure(let error):
+            reportFailure(entry.connection.remoteAddress, error)
+        }
+        wakeAcceptors()
+    }
+
+    private func reportFailure(_ peer: SocketAddress, _ error: any Error) {
+        watchers.send(.failed(peer, error))
+        origin.logger.info(
+            "connection refused before it was ready",
+            metadata: [
+                "endpoint": "\(origin.endpoint)", "remote": "\(peer)", "error": "\(error)",
+            ]
+        )
+    }
+
+    /// Closes what was accepted and not handed out.
+    ///
+    /// On the loop.
+    nonisolated func dropPreparations() {
+        guard let preparations else { return }
+        for entry in preparations.underWay {
+            entry.task?.cancel()
+            entry.connection.abort()
+        }
+        for connection in preparations.ready { connection.abort() }
+        preparations.underWay = []
+        preparations.ready = []
+    }
+}
+
+extension Connection {
+    /// Runs stages, each on what the one before made; resets the connection when one throws.
+    fileprivate func run(_ stages: [ConnectionStage]) async -> Result<Connection, any Error> {
+        do {
+            return .success(
+                try await withOwner { connection in
+                    var current: Connection = connection
+                    for stage in stages { current = try await stage.run(current) }
+                    return current
+                }
+            )
+        } catch {
+            abort()
+            return .failure(error)
+        }
+    }
+}
