@@ -1,61 +1,7 @@
 // Accepting, on demand: a system call is made when somebody waits for a connection.
-//
-// The sockets are edge-triggered and remember that they are readable until accept(2) says EAGAIN, so
-// a pause or a suspension loses nothing, and nothing spins meanwhile.
 
 import CEndpoints
 import EventLoop
-
-/// A listening socket on its loop.
-final class AcceptingSocket: EventSource {
-    // Safe, all of these: touched on the loop's thread only.
-    nonisolated(unsafe) private(set) var socket: ListeningSocket?
-    nonisolated(unsafe) var isReadable = true
-    nonisolated(unsafe) private var isRegistered = false
-    nonisolated(unsafe) private weak var listener: Listener?
-    let address: SocketAddress
-    let isUNIX: Bool
-    let isUnspecified: Bool
-
-    init(_ socket: ListeningSocket) {
-        self.socket = socket
-        address = socket.address
-        isUNIX = socket.address.path != nil
-        isUnspecified = socket.address.isUnspecified
-    }
-
-    var descriptor: Int32 { socket?.descriptor.rawValue ?? -1 }
-
-    func register(on loop: EventLoop, for listener: Listener) -> Int32 {
-        if isRegistered || socket == nil { return 0 }
-        self.listener = listener
-        let result = loop.register(descriptor, self)
-        isRegistered = result == 0
-        return result
-    }
-
-    nonisolated func ready(_ readiness: Readiness) {
-        isReadable = true
-        listener?.wakeAcceptors()
-    }
-
-    nonisolated func loopWillStop() {
-        listener?.die(
-            of: EndpointError(
-                .closed,
-                operation: "accept",
-                endpoint: listener?.origin.endpoint,
-                reason: "the event loop has been shut down"
-            )
-        )
-    }
-
-    func close(on loop: EventLoop) {
-        if isRegistered { loop.deregister(descriptor, closing: true) }
-        isRegistered = false
-        socket = nil
-    }
-}
 
 extension Listener {
     /// The next connection; `nil` when the listener is closed or the task is cancelled.
@@ -70,7 +16,7 @@ extension Listener {
             if Task.isCancelled { return nil }
             if let connection = acceptNow() { return connection }
             if phase != .listening { return nil }
-            registerSockets()
+            registerSources()
             await waitToAccept()
         }
     }
@@ -94,9 +40,9 @@ extension Listener {
         if let job = gate.open() { loop.append(job) }
     }
 
-    func registerSockets() {
-        for socket in sockets {
-            let result = socket.register(on: loop, for: self)
+    func registerSources() {
+        for source in sources {
+            let result = source.register(for: self)
             if result != 0 {
                 die(
                     of: EndpointError(errno: result, operation: "listen", endpoint: origin.endpoint)
@@ -110,56 +56,59 @@ extension Listener {
     /// On the loop.
     nonisolated func acceptNow() -> Connection? {
         if phase == .closed || isSuspended || pause.isPausing { return nil }
-        for socket in sockets where socket.isReadable {
-            if let connection = accept(on: socket) { return connection }
+        for source in sources where source.isReadable {
+            if let connection = accept(from: source) { return connection }
             if pause.isPausing { return nil }
         }
         if phase == .draining { finishDraining() }
         return nil
     }
 
-    private nonisolated func accept(on socket: AcceptingSocket) -> Connection? {
+    private nonisolated func accept(from source: ConnectionSource) -> Connection? {
         while phase != .closed {
-            var peer = KernelAddress()
-            let result = endpoints_accept(socket.descriptor, &peer.storage, &peer.length)
-            if result >= 0 {
+            switch source.next() {
+            case .connection(let transport, let facts):
                 noteSuccess()
-                return makeConnection(OwnedDescriptor(result), from: peer, on: socket)
-            }
-            switch AcceptFailure(errno: -result) {
-            case .wouldBlock:
-                socket.isReadable = false
+                return makeConnection(transport, facts)
+            case .wouldBlock: return nil
+            case .ended:
+                endSource(source)
                 return nil
-            case .connectionLost: continue
-            case .exhausted:
-                beginPause(-result)
-                return nil
-            case .fatal:
-                die(
-                    of: EndpointError(errno: result, operation: "accept", endpoint: origin.endpoint)
-                )
+            case .failed(let code):
+                switch AcceptFailure(errno: code) {
+                case .wouldBlock, .connectionLost: continue
+                case .exhausted:
+                    beginPause(code)
+                    return nil
+                case .fatal:
+                    let name = origin.endpoint
+                    die(of: EndpointError(errno: code, operation: "accept", endpoint: name))
+                }
             }
         }
         return nil
     }
 
     private nonisolated func makeConnection(
-        _ descriptor: consuming OwnedDescriptor,
-        from peer: KernelAddress,
-        on socket: AcceptingSocket
+        _ transport: any Transport,
+        _ facts: ConnectionFacts
     ) -> Connection {
-        let remote = SocketAddress(peer) ?? SocketAddress(path: "")
-        let local =
-            socket.isUnspecified
-            ? SocketAddress(localOf: descriptor.rawValue) : socket.address
-        let facts = ConnectionFacts(
-            localAddress: local,
-            remoteAddress: remote,
-            peerCredentials: socket.isUNIX ? PeerCredentials(of: descriptor.rawValue) : nil
-        )
         turn = turn + 1 >= loops.count ? 0 : turn + 1
-        if preparations == nil { watchers.send(.accepted(remote)) }
-        return Connection.make(descriptor, facts: facts, origin: origin, on: loops[turn])
+        if preparations == nil { watchers.send(.accepted(facts.remoteAddress)) }
+        // Safe: nobody else has the transport, and it has not been used.
+        nonisolated(unsafe) let transport = transport
+        return Connection(transport, facts: facts, origin: origin, on: loops[turn])
+    }
+
+    /// A source has given its last connection; the last source ends the listener.
+    private nonisolated func endSource(_ source: ConnectionSource) {
+        source.isReadable = false
+        source.close(on: loop)
+        sources.removeAll { $0 === source }
+        guard sources.isEmpty else { return }
+        phase = .closed
+        watchers.finish()
+        wakeAcceptors()
     }
 
     // MARK: exhaustion

@@ -15,6 +15,9 @@ public struct DrainResult: Sendable, Hashable {
 }
 
 extension Listener {
+    /// Connections that `close` takes from a queue: a backlog's worth, should new ones keep coming.
+    static let mostDropped = 65_536
+
     /// Ends accepting; when it returns the port is free, and a UNIX path is gone.
     ///
     /// Iteration ends, and `serve` returns when its handlers have; connections that were handed out
@@ -25,7 +28,7 @@ extension Listener {
         guard phase != .closed else { return }
         phase = .closed
         dropQueued()
-        closeSockets()
+        closeSources()
         dropPreparations()
         watchers.finish()
         wakeAcceptors()
@@ -82,7 +85,7 @@ extension Listener {
         guard phase == .listening else { return }
         phase = .draining
         isSuspended = false
-        for socket in sockets { socket.isReadable = true }
+        for source in sources { source.isReadable = true }
         if sessions.isEmpty && waiters.isEmpty { close() } else { wakeAcceptors() }
         for session in sessions { session.wake() }
     }
@@ -93,7 +96,7 @@ extension Listener {
     nonisolated func finishDraining() {
         guard phase == .draining else { return }
         phase = .closed
-        closeSockets()
+        closeSources()
         watchers.finish()
         wakeAcceptors()
     }
@@ -102,21 +105,20 @@ extension Listener {
         for gate in drainers { wake(gate) }
     }
 
-    /// Accepts and closes what the kernel has queued.
+    /// Takes and closes what is queued.
     private func dropQueued() {
-        for socket in sockets where socket.socket != nil {
-            while true {
-                var peer = KernelAddress()
-                let result = endpoints_accept(socket.descriptor, &peer.storage, &peer.length)
-                guard result >= 0 else { break }
-                _ = endpoints_close(result)
+        for source in sources {
+            var left = Self.mostDropped
+            while left > 0, case .connection(let transport, _) = source.next() {
+                transport.base.close(on: loop, reset: false)
+                left -= 1
             }
         }
     }
 
-    nonisolated func closeSockets() {
+    nonisolated func closeSources() {
         if let timer = pauseTimer { loop.cancel(timer) }
         pauseTimer = nil
-        for socket in sockets { socket.close(on: loop) }
+        for source in sources { source.close(on: loop) }
     }
 }

@@ -34,7 +34,7 @@ extension Listener {
             if !preparations.ready.isEmpty { return preparations.ready.removeFirst() }
             while let connection = acceptNow() { prepare(connection, among: preparations) }
             if phase != .listening && preparations.isEmpty { return nil }
-            registerSockets()
+            registerSources()
             await waitToAccept()
         }
     }

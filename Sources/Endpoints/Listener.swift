@@ -29,7 +29,7 @@ public actor Listener {
     }
 
     // Safe, all of these: touched on the loop's thread only.
-    nonisolated(unsafe) var sockets: [AcceptingSocket]
+    nonisolated(unsafe) var sources: [ConnectionSource]
     nonisolated(unsafe) var phase = Phase.listening
     nonisolated(unsafe) let preparations: Preparations?
     nonisolated(unsafe) var isSuspended = false
@@ -47,10 +47,20 @@ public actor Listener {
         endpoint: String,
         in context: EndpointContext
     ) -> Listener {
-        let origin = ConnectionOrigin(endpoint: endpoint, logger: context.logger)
+        make(sockets.map(SocketSource.init), endpoint: endpoint, in: context)
+    }
+
+    /// Takes connections from `sources`, which it owns from now on.
+    static func make(
+        _ sources: [ConnectionSource],
+        endpoint: String,
+        in context: EndpointContext
+    ) -> Listener {
+        // Safe: made for this listener, and touched on its loop from now on.
+        nonisolated(unsafe) let sources = sources
         return Listener(
-            sockets,
-            origin: origin,
+            sources,
+            origin: ConnectionOrigin(endpoint: endpoint, logger: context.logger),
             on: EventLoop.current ?? context.loops.next(),
             loops: context.loops.loops,
             stages: context.stages
@@ -58,14 +68,14 @@ public actor Listener {
     }
 
     init(
-        _ sockets: [ListeningSocket],
+        _ sources: [ConnectionSource],
         origin: ConnectionOrigin,
         on loop: EventLoop,
         loops: [EventLoop],
-        stages: [ConnectionStage] = []
+        stages: [ConnectionStage]
     ) {
-        self.sockets = sockets.map(AcceptingSocket.init)
-        addresses = sockets.map(\.address)
+        self.sources = sources
+        addresses = sources.map(\.address)
         self.origin = origin
         self.loop = loop
         self.loops = loops.isEmpty ? [loop] : loops
@@ -74,7 +84,7 @@ public actor Listener {
 
     isolated deinit {
         if phase == .closed { return }
-        closeSockets()
+        closeSources()
         dropPreparations()
         watchers.finish()
         origin.logger.warning(
@@ -125,7 +135,7 @@ public actor Listener {
         guard phase != .closed else { return }
         deathCause = error
         phase = .closed
-        closeSockets()
+        closeSources()
         dropPreparations()
         watchers.finish()
         wakeAcceptors()

@@ -129,6 +129,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         if isCurrent { body() } else { post { $0.calls.append(body) } }
     }
 
+    /// Runs `body` on the loop, soon and outside any job: what an event source may ask for.
+    package func runOutsideJob(_ body: @escaping @Sendable () -> Void) {
+        post { $0.calls.append(body) }
+    }
+
     private func post(_ add: (inout Mailbox) -> Void) {
         let previous = mailbox.withLock { box in
             add(&box)

@@ -1,0 +1,218 @@
+// Two connections of one process, joined without a socket: bounded, half-closed and reset like one.
+//
+// The ends may live on different loops. What passes between them is behind a lock, and news travels
+// as a call posted to the other end's loop. A lost wake-up is avoided as with epoll: whoever finds
+// nothing to do says so under the lock ("tell me"), and an end that has not been registered when the
+// news comes keeps it until it is.
+
+import CEndpoints
+import EventLoop
+import Logging
+
+/// One direction: at most 64 KiB that were written and not yet read.
+private final class MemoryPipe: Sendable {
+    final class State {
+        var bytes = ReadBuffer()
+        var hasEnded = false
+        var isReset = false
+        /// The reader is gone.
+        var isBroken = false
+        var readerWaits = false
+        var writerWaits = false
+    }
+    let state = Lock(MemoryPipe.State())
+}
+
+/// Where news for one end goes.
+// Unchecked: `source` is used on the loop's thread only; `state` is locked.
+private final class MemoryEnd: @unchecked Sendable {
+    let loop: EventLoop
+    weak var source: (any EventSource)?
+    private let pending = Lock(Readiness())
+
+    init(_ loop: EventLoop) { self.loop = loop }
+
+    /// From any thread.
+    func tell(_ readiness: Readiness) {
+        loop.runOutsideJob {
+            guard let source = self.source else {
+                self.pending.withLock { $0.formUnion(readiness) }
+                return
+            }
+            source.ready(readiness)
+        }
+    }
+
+    func register(_ source: any EventSource) {
+        self.source = source
+        let readiness = pending.withLock { pending in
+            defer { pending = [] }
+            return pending
+        }
+        if !readiness.isEmpty { tell(readiness) }
+    }
+}
+
+/// One end of a pair.
+final class MemoryTransport: BaseTransport, Transport {
+    private static let capacity = 65_536
+    private let incoming: MemoryPipe
+    private let outgoing: MemoryPipe
+    private let own: MemoryEnd
+    private let other: MemoryEnd
+    private var isClosed = false
+
+    private init(
+        incoming: MemoryPipe,
+        outgoing: MemoryPipe,
+        own: MemoryEnd,
+        other: MemoryEnd
+    ) {
+        self.incoming = incoming
+        self.outgoing = outgoing
+        self.own = own
+        self.other = other
+    }
+
+    deinit { if !isClosed { finish(reset: false) } }
+
+    /// A pair of ends for these loops.
+    static func makePair(_ first: EventLoop, _ second: EventLoop) -> (
+        MemoryTransport, MemoryTransport
+    ) {
+        let pipes = (MemoryPipe(), MemoryPipe())
+        let ends = (MemoryEnd(first), MemoryEnd(second))
+        return (
+            MemoryTransport(incoming: pipes.0, outgoing: pipes.1, own: ends.0, other: ends.1),
+            MemoryTransport(incoming: pipes.1, outgoing: pipes.0, own: ends.1, other: ends.0)
+        )
+    }
+
+    var base: BaseTransport { self }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        guard isReadable else { return .needsReadable }
+        let (transfer, wakesWriter) = incoming.state.withLock { state in
+            if state.isReset { return (Transfer.systemError(ECONNRESET), false) }
+            let count = min(state.bytes.count, buffer.count)
+            if count == 0 {
+                if state.hasEnded { return (.moved(0), false) }
+                state.readerWaits = true
+                return (.needsReadable, false)
+            }
+            buffer.copyMemory(
+                from: UnsafeRawBufferPointer(rebasing: state.bytes.readable[..<count])
+            )
+            state.bytes.removeFirst(count)
+            if state.bytes.isEmpty { state.bytes = ReadBuffer() }
+            defer { state.writerWaits = false }
+            return (.moved(count), state.writerWaits)
+        }
+        if transfer == .needsReadable { isReadable = false }
+        if wakesWriter { other.tell(.writable) }
+        return transfer
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) -> Transfer {
+        guard isWritable else { return .needsWritable }
+        let (transfer, wakesReader) = outgoing.state.withLock { state in
+            if state.isReset || state.isBroken || state.hasEnded {
+                return (Transfer.systemError(EPIPE), false)
+            }
+            let count = min(Self.capacity - state.bytes.count, bytes.count)
+            if count == 0 {
+                state.writerWaits = true
+                return (.needsWritable, false)
+            }
+            state.bytes.append(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+            defer { state.readerWaits = false }
+            return (.moved(count), state.readerWaits)
+        }
+        if transfer == .needsWritable { isWritable = false }
+        if wakesReader { other.tell(.readable) }
+        return transfer
+    }
+
+    func write(_ parts: UnsafeBufferPointer<iovec>) -> Transfer {
+        var total = 0
+        for part in parts where part.iov_len > 0 {
+            let bytes = UnsafeRawBufferPointer(start: part.iov_base, count: part.iov_len)
+            let transfer = write(bytes)
+            guard transfer.rawValue > 0 else { return total > 0 ? .moved(total) : transfer }
+            total += transfer.rawValue
+            if transfer.rawValue < bytes.count { break }
+        }
+        return .moved(total)
+    }
+
+    func closeWrite() -> Transfer {
+        outgoing.state.withLock { $0.hasEnded = true }
+        other.tell([.readable, .readHangUp])
+        return .moved(0)
+    }
+
+    func end(after readiness: Readiness) -> ConnectionEnd? {
+        guard readiness.isEnding else { return nil }
+        let isReset = incoming.state.withLock { $0.isReset }
+        if !isReset { return .peerClosed }
+        return .failed(EndpointError(errno: ECONNRESET, operation: "read"))
+    }
+
+    override func register(on loop: EventLoop, _ source: any EventSource) -> Int32 {
+        isRegistered = true
+        own.register(source)
+        return 0
+    }
+
+    override func reregister(on loop: EventLoop, _ source: any EventSource) {
+        own.register(source)
+    }
+
+    override func close(on loop: EventLoop, reset: Bool) {
+        guard !isClosed else { return }
+        own.source = nil
+        finish(reset: reset)
+    }
+
+    override func shutDownWrite() { _ = closeWrite() }
+
+    private func finish(reset: Bool) {
+        isClosed = true
+        outgoing.state.withLock { state in
+            if reset && !state.hasEnded { state.bytes = ReadBuffer() }
+            if reset { state.isReset = true } else { state.hasEnded = true }
+        }
+        incoming.state.withLock { state in
+            state.isBroken = true
+            state.bytes = ReadBuffer()
+        }
+        other.tell(reset ? [.readable, .writable, .error] : [.readable, .writable, .readHangUp])
+    }
+}
+
+extension Connection {
+    /// Two connections of this process, joined to each other without a socket.
+    ///
+    /// They behave like the two ends of one: 64 KiB may wait in each direction, an end can be
+    /// half-closed, and an abort reads as `connectionReset`. Both live on the caller's loop if it is
+    /// on one, else on loops of the shared group.
+    ///
+    /// - Returns: The two ends.
+    public static func memoryPair() -> (Connection, Connection) {
+        let group = EventLoopGroup.shared
+        let current = EventLoop.current
+        return memoryPair(on: current ?? group.next(), current ?? group.next())
+    }
+
+    /// As ``memoryPair()``, on loops of one's choice.
+    static func memoryPair(on first: EventLoop, _ second: EventLoop) -> (Connection, Connection) {
+        let address = SocketAddress(named: "memory")
+        let facts = ConnectionFacts(localAddress: address, remoteAddress: address)
+        let origin = ConnectionOrigin(endpoint: "memory", logger: Logger(label: "endpoints"))
+        let (a, b) = MemoryTransport.makePair(first, second)
+        return (
+            Connection(a, facts: facts, origin: origin, on: first),
+            Connection(b, facts: facts, origin: origin, on: second)
+        )
+    }
+}
