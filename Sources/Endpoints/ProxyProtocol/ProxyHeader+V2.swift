@@ -90,6 +90,9 @@ extension ProxyHeader {
         var crcOffset: Int?
         for var tlv in needsCRC ? [crc] + tlvs : tlvs {
             if tlv.type == .crc32c {
+                guard crcOffset == nil else {
+                    throw FormatError(description: "a PROXY header takes one CRC32C")
+                }
                 tlv = crc
                 crcOffset = V2.fixedLength + body.count + TLV.headLength
             }
