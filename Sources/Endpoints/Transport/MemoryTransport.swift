@@ -54,7 +54,8 @@ private final class MemoryEnd: @unchecked Sendable {
 }
 
 /// One end of a pair.
-final class MemoryTransport: BaseTransport, Transport {
+// Unchecked: an end is used on its loop's thread only, and what it shares with the other is locked.
+final class MemoryTransport: BaseTransport, Transport, @unchecked Sendable {
     private static let capacity = 65_536
     private let incoming: MemoryPipe
     private let outgoing: MemoryPipe
