@@ -22,11 +22,12 @@ extension Connection {
     @discardableResult
     public nonisolated(nonsending) func read(into buffer: inout ReadBuffer) async throws -> Int {
         while loop.isCurrent {
-            if Task.isCancelled { throw CancellationError() }
+            let isOwner = ownsCurrentTask
+            if isOwner ? isOwnerCancelled : Task.isCancelled { throw CancellationError() }
             var transfer = attemptRead(into: &buffer)
             if transfer.isMoved { return transfer.rawValue }
             try check(transfer, "read")
-            guard ownsCurrentTask else { break }
+            guard isOwner else { break }
             beginReadWait(transfer)
             transfer = await readGate.read(self, into: &buffer)
             if transfer.isMoved { return transfer.rawValue }
@@ -53,11 +54,12 @@ extension Connection {
     @discardableResult
     public nonisolated(nonsending) func read(into span: inout OutputRawSpan) async throws -> Int {
         while loop.isCurrent {
-            if Task.isCancelled { throw CancellationError() }
+            let isOwner = ownsCurrentTask
+            if isOwner ? isOwnerCancelled : Task.isCancelled { throw CancellationError() }
             var transfer = attemptRead(into: &span)
             if transfer.isMoved { return transfer.rawValue }
             try check(transfer, "read")
-            guard ownsCurrentTask else { break }
+            guard isOwner else { break }
             beginReadWait(transfer)
             transfer = await readGate.read(self, into: &span)
             if transfer.isMoved { return transfer.rawValue }
@@ -82,7 +84,7 @@ extension Connection {
             return attemptReadPastObstacle(into: &buffer)
         }
         guard takeTurn() else { return .needsTurn }
-        return noteRead(buffer.fill { transport.read(into: $0) })
+        return noteRead(buffer.fill(from: loop.hot) { transport.read(into: $0) })
     }
 
     nonisolated func attemptRead(into span: inout OutputRawSpan) -> Transfer {
@@ -101,7 +103,7 @@ extension Connection {
     }
 
     /// Counts a call against the job's budget; false when others must run first.
-    private nonisolated func takeTurn() -> Bool {
+    nonisolated func takeTurn() -> Bool {
         let hot = loop.hot
         if hot.pointee.callBudget <= 0 { return false }
         hot.pointee.callBudget &-= 1
@@ -119,15 +121,15 @@ extension Connection {
         return transfer
     }
 
-    /// Called by the gate, on the loop, when the reader was woken.
+    /// Called by the gate, on the loop, when the owner was woken.
     nonisolated func resumeRead(into buffer: inout ReadBuffer) -> Transfer {
         endReadWait()
-        return Task.isCancelled ? .needsReadable : attemptRead(into: &buffer)
+        return isOwnerCancelled ? .needsReadable : attemptRead(into: &buffer)
     }
 
     nonisolated func resumeRead(into span: inout OutputRawSpan) -> Transfer {
         endReadWait()
-        return Task.isCancelled ? .needsReadable : attemptRead(into: &span)
+        return isOwnerCancelled ? .needsReadable : attemptRead(into: &span)
     }
 
     private nonisolated func attemptReadPastObstacle(into buffer: inout ReadBuffer) -> Transfer {

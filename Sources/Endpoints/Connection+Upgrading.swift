@@ -47,6 +47,7 @@ extension Connection {
     private nonisolated func takeOver(from old: Connection) {
         if base.isRegistered { base.reregister(on: loop, self) }
         owner = old.owner
+        isOwnerCancelled = old.isOwnerCancelled
         idleTimeout = old.idleTimeout
     }
 

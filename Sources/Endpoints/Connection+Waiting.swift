@@ -40,7 +40,7 @@ extension Connection {
     /// On the loop.
     func wait(at gate: Gate) async {
         if ownsCurrentTask {
-            if !Task.isCancelled { await gate.pass() }
+            if !isOwnerCancelled { await gate.pass() }
             return
         }
         await withTaskCancellationHandler {
@@ -80,16 +80,25 @@ extension Connection {
         return try await withTaskCancellationHandler {
             try await body(self)
         } onCancel: {
-            loop.run { self.wakeAll() }
+            loop.run { self.noteCancellation() }
         }
+    }
+
+    /// The owner was cancelled.
+    private nonisolated func noteCancellation() {
+        latest.isOwnerCancelled = true
+        isOwnerCancelled = true
+        wakeAll()
     }
 
     /// The task will soon be gone, and its address may become another's.
     private func disown() {
         owner = 0
+        isOwnerCancelled = false
         var next = extras?.successor
         while let connection = next {
             connection.owner = 0
+            connection.isOwnerCancelled = false
             next = connection.extras?.successor
         }
     }

@@ -78,8 +78,10 @@ extension Connection {
     /// does nothing.
     private nonisolated func attemptWrite(_ bytes: BorrowedBytes) throws -> Int {
         guard loop.isCurrent, writeObstacles.isEmpty else { return 0 }
-        if Task.isCancelled { throw CancellationError() }
-        if bytes.pointer.isEmpty { return 0 }
+        if ownsCurrentTask ? isOwnerCancelled : Task.isCancelled { throw CancellationError() }
+        let hot = loop.hot
+        if bytes.pointer.isEmpty || hot.pointee.callBudget <= 0 { return 0 }
+        hot.pointee.callBudget &-= 1
         let transfer = transport.write(bytes.pointer)
         if transfer.rawValue > 0 {
             noteWritten(transfer.rawValue)
@@ -133,6 +135,10 @@ extension Connection {
                 throw CancellationError()
             }
             if writeObstacles.contains(.closed) && phase == .closed { throw refusal("write") }
+            if !takeTurn() {
+                await waitToWrite(.needsTurn)
+                continue
+            }
             guard let transfer = try step() else { return }
             if transfer.rawValue > 0 {
                 noteWritten(transfer.rawValue)
@@ -153,7 +159,7 @@ extension Connection {
         extras.writeGate = gate
         extras.writeWait = SuspendedCall(operation: .write, since: loop.hot.pointee.turnTime)
         writerNeedsReadable = transfer == .needsReadable
-        gate.close()
+        if transfer != .needsTurn { gate.close() }
         await wait(at: gate)
         extras.writeWait = .none
     }

@@ -50,6 +50,8 @@ public actor Connection: EventSource {
     nonisolated(unsafe) var writerNeedsReadable = false
     /// The task whose cancellation `serve` watches for the connection's whole life, or 0.
     nonisolated(unsafe) var owner: UInt = 0
+    /// Whether that task was cancelled.
+    nonisolated(unsafe) var isOwnerCancelled = false
     nonisolated(unsafe) var readWait = SuspendedCall.none
     nonisolated(unsafe) var lastActivity: UInt64
     nonisolated(unsafe) var bytesRead = 0

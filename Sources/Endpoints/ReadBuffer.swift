@@ -99,9 +99,10 @@ public struct ReadBuffer: ~Copyable, @unchecked Sendable {  // It owns its block
     ///
     /// On a loop's thread.
     @inline(__always)
-    mutating func fill(_ read: (UnsafeMutableRawBufferPointer) -> Transfer) -> Transfer {
-        guard let loop = EventLoop.current else { return .refused }
-        let pool = loop.hot
+    mutating func fill(
+        from pool: UnsafeMutablePointer<EventLoop.HotState>,
+        _ read: (UnsafeMutableRawBufferPointer) -> Transfer
+    ) -> Transfer {
         if block == nil {
             block = pool.pointee.blocks.take()
             size = BlockPool.blockSize

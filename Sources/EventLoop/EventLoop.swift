@@ -5,7 +5,7 @@
 // with one object the answer is a comparison of pointers, and a handler never leaves its thread.
 //
 // A turn: take the mail, run the ready jobs (at most `jobsPerTurn`, so that jobs which make jobs
-// starve no descriptor), wait or look for events, tell their sources, fire the timers. A source may
+// starve no descriptor), wait or look for events, tell their sources, fire the state.pointee.timers. A source may
 // run the job it kept (Gate.swift) right away, while its connection is in the cache; a batch of
 // events is bounded, so that descriptors starve no job.
 
@@ -28,6 +28,12 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         package var callBudget = 0
         package var blocks = BlockPool()
     }
+    /// What only the loop itself touches; behind a pointer for the same reason.
+    struct State {
+        var jobs = JobQueue()
+        var timers = TimerQueue()
+        var table = DescriptorTable()
+    }
     package static let callsPerJob = 128
     static let jobsPerTurn = 1024
     static let stallLimit: UInt64 = 100_000_000
@@ -36,12 +42,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     let driver: any LoopDriver
     let mailbox = Lock(Mailbox())
     let hasMail = Atomic<Bool>(false)
+    private let isAsleep = Atomic<Bool>(false)
     private let stalls = Atomic<Int>(0)
     private let onStall: @Sendable (Duration) -> Void
 
-    private var jobs = JobQueue()
-    var timers = TimerQueue()
-    var table = DescriptorTable()
+    let state: UnsafeMutablePointer<State>
     private(set) var isStopping = false
     private(set) var hasStopped = false
     private var thread = pthread_t()
@@ -61,6 +66,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         self.onStall = onStall
         hot = .allocate(capacity: 1)
         hot.initialize(to: HotState())
+        state = .allocate(capacity: 1)
+        state.initialize(to: State())
         let start = Unmanaged.passRetained(self)
         let result = pthread_create(&thread, nil, runLoop, start.toOpaque())
         if result == 0 {
@@ -76,8 +83,10 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     deinit {
         hot.pointee.blocks.removeAll()
         hot.deallocate()
-        jobs.deallocate()
-        table.deallocate()
+        state.pointee.jobs.deallocate()
+        state.pointee.table.deallocate()
+        state.deinitialize(count: 1)
+        state.deallocate()
     }
 
     /// Whether the caller runs on this loop's thread.
@@ -100,7 +109,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     /// Takes a job from the runtime.
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        if isCurrent { return jobs.append(job) }
+        if isCurrent { return state.pointee.jobs.append(job) }
         post { $0.jobs.append(job) }
     }
 
@@ -137,19 +146,15 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     private func post(_ add: (inout Mailbox) -> Void) {
         let previous = mailbox.withLock { box in
             add(&box)
-            let state = box.state
-            switch state {
-            case .asleep: box.state = .awake
-            case .stopped: box.state = .runningLate
-            case .awake, .runningLate: break
-            }
-            return state
+            defer { if box.state == .stopped { box.state = .runningLate } }
+            return box.state
         }
         switch previous {
-        case .awake: hasMail.store(true, ordering: .releasing)
-        case .asleep:
-            hasMail.store(true, ordering: .releasing)
-            driver.wake()
+        case .running:
+            // The loop says that it sleeps and then looks for mail; here it is the other way round,
+            // so one of the two sees the other's word.
+            hasMail.store(true, ordering: .sequentiallyConsistent)
+            if isAsleep.exchange(false, ordering: .sequentiallyConsistent) { driver.wake() }
         case .stopped: runLate()
         case .runningLate: break
         }
@@ -172,7 +177,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     // MARK: jobs, on the loop
 
     /// Puts a job at the end of the queue.
-    package func append(_ job: UnownedJob) { jobs.append(job) }
+    package func append(_ job: UnownedJob) { state.pointee.jobs.append(job) }
 
     /// Runs a job at once; only from an event source or a timer, where no job is running.
     package func runNow(_ job: UnownedJob) {
@@ -187,7 +192,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         var calls: [@Sendable () -> Void] = []
         mailbox.withLock { box in
             hasMail.store(false, ordering: .relaxed)
-            for job in box.jobs { jobs.append(job) }
+            for job in box.jobs { state.pointee.jobs.append(job) }
             box.jobs.removeAll(keepingCapacity: true)
             swap(&calls, &box.calls)
         }
@@ -197,11 +202,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     /// Runs a bounded number of jobs; answers whether any are left.
     private func runJobs() -> Bool {
         var budget = Self.jobsPerTurn
-        while budget > 0, let job = jobs.popFirst() {
+        while budget > 0, let job = state.pointee.jobs.popFirst() {
             runNow(job)
             budget -= 1
         }
-        return !jobs.isEmpty
+        return !state.pointee.jobs.isEmpty
     }
 
     // MARK: descriptors, on the loop
@@ -211,14 +216,14 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     /// - Returns: 0 or -errno.
     package func register(_ descriptor: Int32, _ source: any EventSource) -> Int32 {
         if isStopping || hasStopped { return -ESHUTDOWN }
-        let result = driver.add(descriptor, token: table.insert(source, for: descriptor))
-        if result != 0 { table.remove(descriptor) }
+        let result = driver.add(descriptor, token: state.pointee.table.insert(source, for: descriptor))
+        if result != 0 { state.pointee.table.remove(descriptor) }
         return result
     }
 
     /// Tells `source` instead of whom it told until now.
     package func reregister(_ descriptor: Int32, _ source: any EventSource) {
-        table.replace(source, for: descriptor)
+        state.pointee.table.replace(source, for: descriptor)
     }
 
     /// Ends that.
@@ -228,7 +233,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     ///   - closing: Whether the caller closes the descriptor next, which takes it out of the
     ///     readiness source by itself unless somebody else holds a copy of it.
     package func deregister(_ descriptor: Int32, closing: Bool) {
-        table.remove(descriptor)
+        state.pointee.table.remove(descriptor)
         if !closing && !hasStopped { driver.remove(descriptor) }
     }
 
@@ -240,11 +245,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     /// Calls `action` on the loop at `deadline` (nanoseconds of the loop's clock), outside any job.
     package func schedule(at deadline: UInt64, _ action: @escaping () -> Void) -> LoopTimer {
         let timer = LoopTimer(deadline: deadline, action: action)
-        timers.insert(timer)
+        state.pointee.timers.insert(timer)
         return timer
     }
 
-    package func cancel(_ timer: LoopTimer) { timers.remove(timer) }
+    package func cancel(_ timer: LoopTimer) { state.pointee.timers.remove(timer) }
 
     // MARK: the loop
 
@@ -256,15 +261,15 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         hot.pointee.turnTime = driver.coarseNow()
         repeat {
             if hasMail.load(ordering: .acquiring) { takeMail() }
-            driver.arrange(&jobs)
+            driver.arrange(&state.pointee.jobs)
             let isBusy = runJobs()
             noticeStall()
             let count = waitForEvents(into: events, isBusy: isBusy)
             hot.pointee.turnTime = driver.coarseNow()
             for event in events[..<count] {
-                table.source(for: event.token)?.ready(event.readiness)
+                state.pointee.table.source(for: event.token)?.ready(event.readiness)
             }
-            if timers.earliest != nil { fireTimers() }
+            if state.pointee.timers.earliest != nil { fireTimers() }
         } while !(isStopping && finish())
         endpoints_set_current_loop(nil)
     }
@@ -277,23 +282,21 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             return driver.wait(atMost: 0, into: events)
         }
         var limit: UInt64?
-        if let deadline = timers.earliest {
+        if let deadline = state.pointee.timers.earliest {
             let now = driver.now()
             limit = deadline > now ? deadline - now : 0
         }
         if limit == 0 { return driver.wait(atMost: 0, into: events) }
-        let maySleep = mailbox.withLock { box in
-            if box.isEmpty { box.state = .asleep }
-            return box.isEmpty
-        }
-        let count = driver.wait(atMost: maySleep ? limit : 0, into: events)
-        if maySleep { mailbox.withLock { $0.state = .awake } }
+        isAsleep.store(true, ordering: .sequentiallyConsistent)
+        let hasMail = hasMail.load(ordering: .sequentiallyConsistent)
+        let count = driver.wait(atMost: hasMail ? 0 : limit, into: events)
+        isAsleep.store(false, ordering: .relaxed)
         return count
     }
 
     private func fireTimers() {
         let now = driver.now()
-        while let action = timers.popDue(at: now) { action() }
+        while let action = state.pointee.timers.popDue(at: now) { action() }
     }
 
     private func noticeStall() {
@@ -314,11 +317,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     /// One round of ending; answers whether the loop is at rest.
     private func finish() -> Bool {
-        for source in table.sources { source.loopWillStop() }
-        while let action = timers.popFirst() { action() }
+        for source in state.pointee.table.sources { source.loopWillStop() }
+        while let action = state.pointee.timers.popFirst() { action() }
         while runJobs() {}
         let isAtRest = mailbox.withLock { box in
-            guard box.isEmpty && jobs.isEmpty else { return false }
+            guard box.isEmpty && state.pointee.jobs.isEmpty else { return false }
             hasStopped = true
             box.state = .stopped
             return true
