@@ -13,61 +13,75 @@ enum DescriptionHint {
         side: EndpointSide,
         kinds: [String]
     ) -> String? {
-        let kind = description.kind
         let whole = description.description
         if whole.unicodeScalars.count > 200 { return nil }
         if let hint = forURL(description) { return hint }
-        if isNumber(kind) {
-            return meant(side == .server ? "tcp:\(whole)" : "tcp:localhost:\(whole)")
-        }
-        if kind.hasPrefix("/") || kind.hasPrefix("./") || kind.hasPrefix("@") {
-            return meant("unix:\(whole)")
-        }
-        if let name = Spelling.nearest(to: kind, among: kinds) {
-            return meant(name + whole.dropFirst(kind.count))
-        }
+        let kind = description.kind
         let parts = [kind] + description.arguments.map { description.raw($0) }
-        if let length = literalLength(parts[...]) {
-            let address = parts[..<length].joined(separator: ":")
-            let after = parts[length...].map { ":\($0)" }.joined()
-            return meant("tcp:[\(address)]\(after)")
+        if let hint = forNoKind(parts, side: side) { return hint }
+        if let name = Spelling.nearest(to: kind, among: kinds) {
+            return meant(([name] + parts.dropFirst()).joined(separator: ":"))
         }
         let isHost = (try? HostName(kind)) != nil
-        if isHost, let port = description.arguments.first, isNumber(port.text) {
-            return meant("tcp:\(whole)")
-        }
+        if isHost, parts.count > 1, isNumber(parts[1]) { return meant("tcp:\(whole)") }
         return nil
     }
 
-    /// For a wrong argument: an IPv6 address may have been cut up at its colons.
+    /// For a string that begins with a port, a path or an IPv6 address.
+    ///
+    /// - Parameter parts: The raw texts between the colons.
+    /// - Parameter side: The side that the string was read for; `nil` if that is not known.
+    static func forNoKind(_ parts: [String], side: EndpointSide?) -> String? {
+        guard let first = parts.first else { return nil }
+        let whole = parts.joined(separator: ":")
+        if isNumber(first) {
+            return meant(side == .client ? "tcp:localhost:\(whole)" : "tcp:\(whole)")
+        }
+        if first.hasPrefix("/") || first.hasPrefix("./") || first.hasPrefix("@") {
+            return meant("unix:\(whole)")
+        }
+        guard var length = literalLength(parts[...]) else { return nil }
+        if length == parts.count, literalLength(parts[..<(length - 1)]) == length - 1 {
+            length -= 1
+        }
+        let address = parts[..<length].joined(separator: ":")
+        let after = parts[length...].map { ":\($0)" }.joined()
+        return meant("tcp:[\(address)]\(after)")
+    }
+
+    /// For a wrong argument: an IPv6 address that was cut up at its colons.
     ///
     /// - Parameter description: What was refused.
+    /// - Parameter side: A server's first number is a port, and no part of an address.
     /// - Parameter near: The argument that the address must touch.
-    static func forAddress(
-        _ description: EndpointDescription,
+    static func unescapedAddress(
+        in description: EndpointDescription,
+        side: EndpointSide,
         near: EndpointDescription.Argument? = nil
-    ) -> String? {
+    ) -> (argument: EndpointDescription.Argument, hint: String)? {
         let arguments = description.arguments
         for start in arguments.indices where !arguments[start].isBracketed {
-            var parts = [arguments[start].text]
+            let first = arguments[start]
+            if side == .server, first.position == 0, isNumber(first.text) { continue }
+            var parts = [first.text]
             for next in arguments[(start + 1)...].prefix(8) {
                 if next.name != nil || next.isBracketed { break }
                 parts.append(next.text)
             }
             guard var length = literalLength(parts[...]) else { continue }
             // In `::1:80` the last group is as likely the port.
-            let isAtEnd = start + length == arguments.count && arguments[start].name == nil
-            if isAtEnd, isNumber(parts[length - 1]),
-                let shorter = literalLength(parts[..<(length - 1)]), shorter == length - 1
+            let isAtEnd = start + length == arguments.count && first.name == nil
+            if side == .client, isAtEnd, isNumber(parts[length - 1]),
+                literalLength(parts[..<(length - 1)]) == length - 1
             {
-                length = shorter
+                length -= 1
             }
             if let near, !arguments[start..<(start + length)].contains(near) { continue }
 
             let address = parts[..<length].joined(separator: ":")
-            let name = arguments[start].name.map { "\($0)=" } ?? ""
-            return "an IPv6 address is written \(name)[\(address)] "
-                + "or \(name)\(Quoting.escaped(address, alsoEquals: false).text)"
+            let name = first.name.map { "\($0)=" } ?? ""
+            let escaped = Quoting.escaped(address, alsoEquals: false).text
+            return (first, "write \(name)[\(address)] or \(name)\(escaped)")
         }
         return nil
     }

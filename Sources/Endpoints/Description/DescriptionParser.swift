@@ -39,9 +39,19 @@ struct DescriptionParser {
             )
         }
         if kind.text.isEmpty {
-            throw error("the kind is empty", at: kind.column, hint: nil)
+            throw error("the kind is empty", at: kind.column, hint: hintForEmptyKind)
         }
         return kind
+    }
+
+    /// A string that begins with a colon may be `:80`, or `::1:80`.
+    private var hintForEmptyKind: String? {
+        let text = source.text
+        if text.isEmpty || text.utf8.count > 200 { return nil }
+        let parts = text.unicodeScalars.split(separator: ":", omittingEmptySubsequences: false)
+            .map { String($0) }
+        if let hint = DescriptionHint.forNoKind(parts, side: nil) { return hint }
+        return DescriptionHint.forNoKind(Array(parts.dropFirst()), side: .server)
     }
 
     /// Parses all that follows the kind.

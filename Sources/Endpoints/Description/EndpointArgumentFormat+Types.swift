@@ -83,14 +83,22 @@ extension EndpointArgumentFormat where Value == Duration {
     }
 
     /// Seconds in decimal digits, with at most one point, within limits of the system.
-    public static func seconds(in range: ClosedRange<Duration>) -> Self {
+    ///
+    /// - Parameter range: The smallest and the largest.
+    /// - Parameter step: What the system counts in, at most a second; what is finer is refused.
+    public static func seconds(in range: ClosedRange<Duration>, step: Duration) -> Self {
         let limits = "\(range.lowerBound.decimalSeconds) to \(range.upperBound.decimalSeconds)"
+        let isWhole = step >= .seconds(1)
+        let unit = isWhole ? 1_000_000_000_000_000_000 : max(1, step.components.attoseconds)
         return EndpointArgumentFormat(
             .number,
-            expected: "a number of seconds from \(limits)",
+            expected: "a \(isWhole ? "whole " : "")number of seconds from \(limits)",
             read: { text in
                 guard let value = Duration(decimalSeconds: text), range.contains(value) else {
                     throw EndpointArgumentError()
+                }
+                guard value.components.attoseconds.isMultiple(of: unit) else {
+                    throw EndpointArgumentError("is not a multiple of \(step.decimalSeconds)")
                 }
                 return value
             },

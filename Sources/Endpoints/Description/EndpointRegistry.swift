@@ -115,7 +115,9 @@ public struct EndpointRegistry: Sendable {
 
     func client(
         _ description: EndpointDescription
-    ) throws(EndpointStringError) -> (endpoint: any ClientEndpoint, explanation: EndpointExplanation) {
+    ) throws(EndpointStringError) -> (
+        endpoint: any ClientEndpoint, explanation: EndpointExplanation
+    ) {
         guard let entry = clients[description.kind.asciiLowercased] else {
             throw unknownKind(description, side: .client)
         }
@@ -124,7 +126,9 @@ public struct EndpointRegistry: Sendable {
 
     func server(
         _ description: EndpointDescription
-    ) throws(EndpointStringError) -> (endpoint: any ServerEndpoint, explanation: EndpointExplanation) {
+    ) throws(EndpointStringError) -> (
+        endpoint: any ServerEndpoint, explanation: EndpointExplanation
+    ) {
         guard let entry = servers[description.kind.asciiLowercased] else {
             throw unknownKind(description, side: .server)
         }

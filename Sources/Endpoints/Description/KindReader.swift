@@ -68,6 +68,9 @@ struct KindReader<Kind: EndpointKind> {
         guard let rest = arguments.firstIndex(where: { $0.position != nil }) else {
             return (arguments, nil)
         }
+        if rest == arguments.count - 1, description.raw(arguments[rest]).isEmpty {
+            return (Array(arguments[..<rest]), nil)
+        }
         if arguments[rest].isBracketed {
             throw description.error(
                 "the \(prefixed.name) of \(shown(Kind.kind)) is all the rest of the string, "
@@ -83,7 +86,9 @@ struct KindReader<Kind: EndpointKind> {
     private func assign(_ arguments: [Argument]) throws(EndpointStringError) -> [Given] {
         var given: [Given] = []
         for argument in arguments {
-            let index = try declaredIndex(of: argument)
+            guard let index = index(of: argument) else {
+                throw argument.name.map { unknown($0, argument) } ?? tooMany(argument)
+            }
             if let earlier = given.first(where: { $0.declared == index }) {
                 throw givenTwice(argument, earlier.argument, declared[index])
             }
@@ -92,16 +97,14 @@ struct KindReader<Kind: EndpointKind> {
         return given
     }
 
-    private func declaredIndex(of argument: Argument) throws(EndpointStringError) -> Int {
+    private func index(of argument: Argument) -> Int? {
         if let name = argument.name {
-            let index = declared.firstIndex { $0.isCalled(name) && !$0.isPrefixed }
-            guard let index else { throw unknown(name, argument) }
-            return index
+            return declared.firstIndex { $0.isCalled(name) && !$0.isPrefixed }
         }
-        let name = Kind.argumentName(at: argument.position ?? 0, in: description)
-        let index = declared.firstIndex { $0.name == name }
-        guard let index else { throw tooMany(argument) }
-        return index
+        // No kind has more positions than arguments; it is not asked about each of a million colons.
+        guard let position = argument.position, position < declared.count else { return nil }
+        let name = Kind.argumentName(at: position, in: description)
+        return declared.firstIndex { $0.name == name && !$0.isPrefixed }
     }
 
     // MARK: Reading
@@ -158,65 +161,54 @@ struct KindReader<Kind: EndpointKind> {
         for (index, argument) in declared.enumerated() where argument.isRequired {
             let isGiven = given.contains { $0.declared == index }
             if isGiven || argument.isPrefixed && hasRest { continue }
+            if let error = unescapedAddress() { throw error }
             throw description.error(
                 "\(shown(Kind.kind)) needs the argument \(shown(argument.name)), "
                     + "\(argument.expected)",
-                column: description.endColumn,
-                hint: DescriptionHint.forAddress(description)
+                column: description.endColumn
             )
         }
     }
 
     /// Looks for `endpoint=tcp:host:80`, of which only `tcp` would be the nested endpoint.
     private func refuseUnescapedEndpoints(in own: [Argument]) throws(EndpointStringError) {
-        for (index, argument) in own.enumerated() {
-            guard let name = argument.name, !argument.isBracketed,
-                let nested = declared.first(where: { $0.isCalled(name) }),
+        for (place, argument) in own.enumerated() where !argument.isBracketed {
+            guard let nested = index(of: argument).map({ declared[$0] }),
                 case .endpoint(let side) = nested.type,
-                registry.knows(argument.text, on: side),
-                index + 1 < own.count
+                registry.knows(argument.text, on: side)
             else { continue }
             // What follows belongs to the inner endpoint up to the next argument of this kind's own.
-            let following = own[(index + 1)...].prefix { next in
-                !declared.contains { $0.isCalled(next.name ?? "") }
+            let following = own[(place + 1)...].prefix { next in
+                next.name.map { name in !declared.contains { $0.isCalled(name) } } ?? true
             }
-            if following.isEmpty || isComplete(argument) { continue }
-            let inner = ([argument.text] + following.map { description.raw($0) })
-                .joined(separator: ":")
-            let shortened = EndpointStringError.visible(inner, limit: 120)
+            if following.isEmpty || isComplete(argument, side) { continue }
+
+            let inner = [argument.text] + following.map { description.raw($0) }
+            let shortened = EndpointStringError.visible(inner.joined(separator: ":"), limit: 120)
+            let name = argument.name.map { "\($0)=" } ?? ""
             throw description.error(
-                "argument \(shown(name)) of \(shown(Kind.kind)): the colons of the nested endpoint "
-                    + "are not escaped, so it ends after \(shown(argument.text))",
+                "argument \(shown(nested.name)) of \(shown(Kind.kind)): the colons of the nested "
+                    + "endpoint are not escaped, so it ends after \(shown(argument.text))",
                 column: following.first?.column ?? argument.textColumn,
-                hint: "write \(name)=[\(shortened)] or \(name)=\(quotedOnce(shortened))"
+                hint: "write \(name)[\(shortened)] or "
+                    + name + Quoting.escaped(shortened, alsoEquals: name.isEmpty).text
             )
         }
     }
 
     /// Whether the text is an endpoint already, such as `stdio`.
-    private func isComplete(_ argument: Argument) -> Bool {
-        (try? description.nested(in: argument)).map { inner in
-            side(of: argument) == .client
-                ? (try? registry.client(inner)) != nil
-                : (try? registry.server(inner)) != nil
-        } ?? false
-    }
-
-    private func side(of argument: Argument) -> EndpointSide? {
-        let nested = declared.first { $0.isCalled(argument.name ?? "") }
-        guard case .endpoint(let side) = nested?.type else { return nil }
-        return side
-    }
-
-    private func quotedOnce(_ text: String) -> String {
-        Quoting.escaped(text, alsoEquals: false).text
+    private func isComplete(_ argument: Argument, _ side: EndpointSide) -> Bool {
+        guard let inner = try? description.nested(in: argument) else { return false }
+        return switch side {
+        case .client: (try? registry.client(inner)) != nil
+        case .server: (try? registry.server(inner)) != nil
+        }
     }
 
     private func unknown(_ name: String, _ argument: Argument) -> EndpointStringError {
         if let prefixed = declared.first(where: \.isPrefixed) {
             let own = declared.filter { !$0.isPrefixed }.map(\.name)
-            let allowed =
-                own.isEmpty ? "" : "only \(own.joined(separator: ", ")) or "
+            let allowed = own.isEmpty ? "" : "\(own.joined(separator: ", ")) or "
             return description.error(
                 "unknown argument \(shown(name)) of \(shown(Kind.kind)); expected \(allowed)"
                     + "the \(prefixed.name)",
@@ -235,11 +227,25 @@ struct KindReader<Kind: EndpointKind> {
             hint: isPath
                 ? "an = that belongs to a text is written \\="
                 : Spelling.suggestion(for: name, among: names)
-                    ?? DescriptionHint.forAddress(description)
+        )
+    }
+
+    /// The error for an IPv6 address that was cut up at its colons, if there is one.
+    private func unescapedAddress(near argument: Argument? = nil) -> EndpointStringError? {
+        let found = DescriptionHint.unescapedAddress(in: description, side: side, near: argument)
+        guard let found else { return nil }
+        let name =
+            index(of: found.argument).map { "argument \(shown(declared[$0].name)) of " } ?? ""
+        return description.error(
+            "\(name)\(shown(Kind.kind)): the colons of the IPv6 address are not escaped, so it ends "
+                + "at the first of them",
+            column: found.argument.textColumn,
+            hint: found.hint
         )
     }
 
     private func tooMany(_ argument: Argument) -> EndpointStringError {
+        if let error = unescapedAddress() { return error }
         let names = declared.filter { $0.position != nil }
             .sorted { ($0.position ?? 0) < ($1.position ?? 0) }.map(\.name)
         let allowed =
@@ -252,9 +258,7 @@ struct KindReader<Kind: EndpointKind> {
         return description.error(
             "too many arguments for \(shown(Kind.kind)); \(allowed)",
             column: argument.column,
-            hint: DescriptionHint.forAddress(description)
-                ?? DescriptionHint.forURL(description)
-                ?? others
+            hint: DescriptionHint.forURL(description) ?? others
         )
     }
 
@@ -263,6 +267,7 @@ struct KindReader<Kind: EndpointKind> {
         _ earlier: Argument,
         _ declared: EndpointArgument<Kind>
     ) -> EndpointStringError {
+        if let error = unescapedAddress() { return error }
         let how =
             switch (earlier.name, argument.name) {
             case (let first?, let second?) where first == second: "twice"
@@ -271,8 +276,7 @@ struct KindReader<Kind: EndpointKind> {
             }
         return description.error(
             "argument \(shown(declared.name)) of \(shown(Kind.kind)) is given \(how)",
-            column: argument.column,
-            hint: DescriptionHint.forAddress(description)
+            column: argument.column
         )
     }
 
@@ -281,6 +285,7 @@ struct KindReader<Kind: EndpointKind> {
         _ declared: EndpointArgument<Kind>,
         _ error: any Error
     ) -> EndpointStringError {
+        if let error = unescapedAddress(near: argument) { return error }
         let name = argument.name ?? declared.name
         let why = error as? EndpointArgumentError ?? EndpointArgumentError("is refused: \(error)")
         let beginning = "argument \(shown(name)) of \(shown(Kind.kind))"
@@ -297,7 +302,6 @@ struct KindReader<Kind: EndpointKind> {
             column: argument.textColumn,
             hint: why.hint
                 ?? Spelling.suggestion(for: argument.text, among: declared.choices)
-                ?? DescriptionHint.forAddress(description, near: argument)
                 ?? DescriptionHint.forURL(description)
                 ?? DescriptionHint.forSpace(argument.text)
         )

@@ -18,7 +18,8 @@ enum Spelling {
         var best: (name: String, distance: Int)?
         for candidate in names {
             let wanted = scalars(of: candidate)
-            let isLonger = given.count > 2 && (wanted.starts(with: given) || given.starts(with: wanted))
+            let isLonger =
+                given.count > 2 && (wanted.starts(with: given) || given.starts(with: wanted))
             let found = isLonger ? 1 : distance(given, wanted)
             if found <= max(1, wanted.count / 3), found < best?.distance ?? Int.max {
                 best = (candidate, found)

@@ -14,13 +14,16 @@ extension TCPEndpoint {
             .optional(
                 "keepAlive",
                 \.options.keepAlive,
-                as: .seconds(in: .seconds(1)...(.seconds(32767))),
+                as: .seconds(in: .seconds(1)...(.seconds(32_767)), step: .seconds(1)),
                 help: "seconds without traffic before the peer is probed (SO_KEEPALIVE)"
             ),
             .optional(
                 "userTimeout",
                 \.options.userTimeout,
-                as: .seconds(in: .milliseconds(1)...(.milliseconds(Int32.max))),
+                as: .seconds(
+                    in: .milliseconds(1)...(.milliseconds(Int32.max)),
+                    step: .milliseconds(1)
+                ),
                 help: "seconds that bytes may stay unacknowledged (TCP_USER_TIMEOUT)"
             ),
             .optional(
