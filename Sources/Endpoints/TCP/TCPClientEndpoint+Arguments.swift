@@ -14,7 +14,13 @@ extension TCP6ClientEndpoint: TCPConnecting {}
 extension TCPConnecting {
     static var clientArguments: [EndpointArgument<Self>] {
         let own: [EndpointArgument<Self>] = [
-            .required("host", \.host, as: .host, position: 0, help: "name or address to connect to"),
+            .required(
+                "host",
+                \.host,
+                as: .host,
+                position: 0,
+                help: "name or address to connect to"
+            ),
             .required(
                 "port",
                 \.port,
