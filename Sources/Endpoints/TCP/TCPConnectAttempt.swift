@@ -74,7 +74,29 @@ struct TCPConnectAttempt {
 
     private mutating func drive(_ group: inout TaskGroup<Happening>) async -> Outcome {
         if let timeout = request.timeout {
-            group.addTask { [loop] in await Self.sleep(timeout, on: loop, then: .outOfTime) }
+            group.addTask(executorPreference: loop) { [loop] in
+                await Self.sleep(timeout, on: loop, then: .outOfTime)
+            }
+        }
+        if let outcome = ask(in: &group) { return outcome }
+        while let happening = await group.next() {
+            guard !Task.isCancelled else { break }
+            if let outcome = handle(happening, in: &group) { return outcome }
+        }
+        return .failed(CancellationError())
+    }
+
+    /// Begins the look-ups; literals are their own answer.
+    private mutating func ask(in group: inout TaskGroup<Happening>) -> Outcome? {
+        if case .address(let target) = request.target, let family = target.family {
+            switch request.source {
+            case nil:
+                return handle(.answered(family, Answer(routable: [target])), in: &group)
+            case .address(let source)?:
+                let answer = Answer(routable: [target], source: source)
+                return handle(.answered(family, answer), in: &group)
+            case .name?: break
+            }
         }
         // AAAA first (RFC 8305, section 3).
         for family in [AddressFamily.ipv6, .ipv4] where request.families.contains(family) {
@@ -82,56 +104,61 @@ struct TCPConnectAttempt {
                 .answered(family, await Self.lookUp(request, family))
             }
         }
-        while let happening = await group.next() {
-            guard !Task.isCancelled else { break }
-            let event: ConnectionRace.Event
-            var winner: ConnectedSocket?
-            switch happening {
-            case .answered(let family, let answer):
-                if let failure = answer.failure { report.resolveFailures.append(failure) }
-                sources[family] = answer.source
-                event = .answered(family, answer.routable, unroutable: answer.unroutable)
-            case .attempted(let index, .success(let socket)):
-                winner = socket
-                event = .attemptSucceeded(index)
-            case .attempted(let index, .failure(let error)):
-                guard let error = error as? EndpointError else { return .failed(error) }
-                report.failed(index, error)
-                event = .attemptFailed(index)
-            case .due:
-                timerEnd = nil
-                event = .timePassed
-            case .outOfTime:
-                return .failed(report.timedOut())
-            case .stopped:
-                return .failed(CancellationError())
-            }
-            for effect in race.handle(event, at: ContinuousClock.now - begin) {
-                switch effect {
-                case .start(let index): start(index, in: &group)
-                case .cancel: break  // The group is cancelled as soon as there is a winner.
-                case .exhausted: return .failed(report.exhausted())
-                case .won(let index):
-                    guard let winner else { break }
-                    return .connected(
-                        TCPConnector.Connected(
-                            socket: winner,
-                            address: race.addresses[index],
-                            timeline: report.timeline()
-                        )
-                    )
-                }
-            }
-            setTimer(in: &group)
+        return nil
+    }
+
+    /// Hands what happened to the race, and does what the race says.
+    private mutating func handle(
+        _ happening: Happening,
+        in group: inout TaskGroup<Happening>
+    ) -> Outcome? {
+        let event: ConnectionRace.Event
+        var winner: ConnectedSocket?
+        switch happening {
+        case .answered(let family, let answer):
+            if let failure = answer.failure { report.resolveFailures.append(failure) }
+            sources[family] = answer.source
+            event = .answered(family, answer.routable, unroutable: answer.unroutable)
+        case .attempted(let index, .success(let socket)):
+            winner = socket
+            event = .attemptSucceeded(index)
+        case .attempted(let index, .failure(let error)):
+            guard let error = error as? EndpointError else { return .failed(error) }
+            report.failed(index, error)
+            event = .attemptFailed(index)
+        case .due:
+            timerEnd = nil
+            event = .timePassed
+        case .outOfTime:
+            return .failed(report.timedOut())
+        case .stopped:
+            return .failed(CancellationError())
         }
-        return .failed(CancellationError())
+        for effect in race.handle(event, at: ContinuousClock.now - begin) {
+            switch effect {
+            case .start(let index): start(index, in: &group)
+            case .cancel: break  // The group is cancelled as soon as there is a winner.
+            case .exhausted: return .failed(report.exhausted())
+            case .won(let index):
+                guard let winner else { break }
+                return .connected(
+                    TCPConnector.Connected(
+                        socket: winner,
+                        address: race.addresses[index],
+                        timeline: report.timeline()
+                    )
+                )
+            }
+        }
+        setTimer(in: &group)
+        return nil
     }
 
     private mutating func start(_ index: Int, in group: inout TaskGroup<Happening>) {
         let address = race.addresses[index]
         report.started(index, address)
         let source = address.family.flatMap { sources[$0] }
-        group.addTask { [loop, options = request.options] in
+        group.addTask(executorPreference: loop) { [loop, options = request.options] in
             do {
                 let descriptor = try await SocketConnector.connect(
                     to: address,
@@ -152,7 +179,9 @@ struct TCPConnectAttempt {
         guard let wakeUp = race.wakeUp, wakeUp != timerEnd else { return }
         timerEnd = wakeUp
         let duration = wakeUp - (ContinuousClock.now - begin)
-        group.addTask { [loop] in await Self.sleep(duration, on: loop, then: .due) }
+        group.addTask(executorPreference: loop) { [loop] in
+            await Self.sleep(duration, on: loop, then: .due)
+        }
     }
 
     private static func sleep(

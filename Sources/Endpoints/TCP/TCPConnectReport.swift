@@ -74,7 +74,7 @@ struct TCPConnectReport {
             after: request.timeout ?? (now - begin),
             operation: "connect",
             endpoint: request.endpoint,
-            phase: starts.isEmpty ? .resolve : .connect,
+            phase: starts.isEmpty && name != nil ? .resolve : .connect,
             attempts: attempts
         )
     }
