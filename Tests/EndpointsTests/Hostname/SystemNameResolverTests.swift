@@ -244,8 +244,3 @@ struct SystemNameResolverTests {
         while threads.threadCount > 0 { try await Task.sleep(for: .milliseconds(1)) }
     }
 }
-
-extension Tag {
-    /// What is cancelled, and what is left then.
-    @Tag static var cancellation: Self
-}

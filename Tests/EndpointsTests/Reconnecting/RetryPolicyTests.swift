@@ -2,23 +2,10 @@ import Testing
 
 @testable import Endpoints
 
-/// Numbers that can be had again.
-struct SplitMix: RandomNumberGenerator, Sendable {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
-
 @Suite("Retry policy")
 struct RetryPolicyTests {
     private func delay(_ policy: RetryPolicy, _ failures: Int, seed: UInt64 = 1) -> Duration {
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         return policy.delay(afterFailures: failures, using: &random)
     }
 
@@ -58,7 +45,7 @@ struct RetryPolicyTests {
 
     @Test("the jitter is at least 0, below its limit, and comes after the cap")
     func jitter() {
-        var random = SplitMix(state: 7)
+        var random = SplitMix(seed: 7)
         var seen: Set<Int64> = []
         for _ in 0..<1000 {
             let delay = RetryPolicy.exponential().delay(afterFailures: 50, using: &random)
