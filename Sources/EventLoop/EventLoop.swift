@@ -44,6 +44,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     private(set) var isStopping = false
     private(set) var hasStopped = false
     private var thread = pthread_t()
+    private let isJoined = Lock(false)
 
     /// Makes a loop and starts its thread.
     ///
@@ -68,6 +69,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             // No thread to be had: what is handed to the loop runs on whoever brings it.
             start.release()
             hasStopped = true
+            isJoined.withLock { $0 = true }
             mailbox.withLock { $0.state = .stopped }
         }
     }
@@ -295,7 +297,14 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     }
 
     /// Waits until the thread is gone; blocks, so not on a thread that others need.
-    func join() { pthread_join(thread, nil) }
+    ///
+    /// Any number may wait; a thread can be joined but once (pthread_join(3)).
+    func join() {
+        isJoined.withLock { isJoined in
+            if !isJoined { pthread_join(thread, nil) }
+            isJoined = true
+        }
+    }
 
     /// One round of ending; answers whether the loop is at rest.
     private func finish() -> Bool {
