@@ -41,7 +41,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     private var jobs = JobQueue()
     var timers = TimerQueue()
     var table = DescriptorTable()
-    private(set) var isStopping = false
+    /// The loop is at its end: timers fire before their time.
+    package private(set) var isStopping = false
     private(set) var hasStopped = false
     private var thread = pthread_t()
     private let isJoined = Lock(false)
@@ -309,7 +310,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     /// One round of ending; answers whether the loop is at rest.
     private func finish() -> Bool {
         for source in table.sources { source.loopWillStop() }
-        while let action = timers.popFirst() { action() }
+        for action in timers.popAll() { action() }
         while runJobs() {}
         let isAtRest = mailbox.withLock { box in
             guard box.isEmpty && jobs.isEmpty else { return false }

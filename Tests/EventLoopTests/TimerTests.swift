@@ -32,7 +32,7 @@ struct TimerQueueTests {
         while let action = queue.popDue(at: 49) { action() }
         #expect(fired == expected.filter { $0 <= 49 }.sorted())
         #expect(queue.popDue(at: 49) == nil)
-        while let action = queue.popFirst() { action() }
+        for action in queue.popAll() { action() }
         #expect(fired == expected.sorted())
         #expect(queue.earliest == nil)
         for timer in timers { queue.remove(timer) }
