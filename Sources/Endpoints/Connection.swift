@@ -153,6 +153,7 @@ public actor Connection: EventSource {
         makeExtras().timer = loop.schedule(at: deadline) { [weak self] in
             guard let self, self.phase == .open else { return }
             self.extras?.timer = nil
+            if self.loop.isStopping { return self.loopWillStop() }
             let limit = self.idleLimit.load(ordering: .relaxed)
             guard limit > 0 else { return }
             if self.loop.now &- self.lastActivity < limit { return self.scheduleIdleTimer() }

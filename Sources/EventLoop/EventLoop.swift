@@ -47,9 +47,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     private let onStall: @Sendable (Duration) -> Void
 
     let state: UnsafeMutablePointer<State>
-    private(set) var isStopping = false
+    /// The loop is at its end: timers fire before their time.
+    package private(set) var isStopping = false
     private(set) var hasStopped = false
     private var thread = pthread_t()
+    private let isJoined = Lock(false)
 
     /// Makes a loop and starts its thread.
     ///
@@ -76,6 +78,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             // No thread to be had: what is handed to the loop runs on whoever brings it.
             start.release()
             hasStopped = true
+            isJoined.withLock { $0 = true }
             mailbox.withLock { $0.state = .stopped }
         }
     }
@@ -313,12 +316,19 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     }
 
     /// Waits until the thread is gone; blocks, so not on a thread that others need.
-    func join() { pthread_join(thread, nil) }
+    ///
+    /// Any number may wait; a thread can be joined but once (pthread_join(3)).
+    func join() {
+        isJoined.withLock { isJoined in
+            if !isJoined { pthread_join(thread, nil) }
+            isJoined = true
+        }
+    }
 
     /// One round of ending; answers whether the loop is at rest.
     private func finish() -> Bool {
         for source in state.pointee.table.sources { source.loopWillStop() }
-        while let action = state.pointee.timers.popFirst() { action() }
+        for action in state.pointee.timers.popAll() { action() }
         while runJobs() {}
         let isAtRest = mailbox.withLock { box in
             guard box.isEmpty && state.pointee.jobs.isEmpty else { return false }

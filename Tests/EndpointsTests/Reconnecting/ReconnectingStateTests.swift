@@ -188,7 +188,7 @@ struct ReconnectingStateTests {
 
     @Test("a random walk never breaks what must always hold", arguments: 0..<200 as Range<UInt64>)
     func randomWalk(seed: UInt64) throws {
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         var world = World()
         for _ in 0..<500 {
             let event = try #require(world.possibleEvents.randomElement(using: &random))

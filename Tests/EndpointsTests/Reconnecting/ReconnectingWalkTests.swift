@@ -11,7 +11,7 @@ struct ReconnectingWalkTests {
         arguments: 0..<40 as Range<UInt64>
     )
     func walk(seed: UInt64) async {
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         let it = Setting(
             ScriptedSource(ignoresCancellation: seed % 2 == 0),
             retry: .constant(.seconds(2))

@@ -2,11 +2,10 @@ import Testing
 
 @testable import Endpoints
 
-
 @Suite("Retry policy")
 struct RetryPolicyTests {
     private func delay(_ policy: RetryPolicy, _ failures: Int, seed: UInt64 = 1) -> Duration {
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         return policy.delay(afterFailures: failures, using: &random)
     }
 
@@ -46,7 +45,7 @@ struct RetryPolicyTests {
 
     @Test("the jitter is at least 0, below its limit, and comes after the cap")
     func jitter() {
-        var random = SplitMix(state: 7)
+        var random = SplitMix(seed: 7)
         var seen: Set<Int64> = []
         for _ in 0..<1000 {
             let delay = RetryPolicy.exponential().delay(afterFailures: 50, using: &random)
