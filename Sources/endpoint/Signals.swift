@@ -1,0 +1,58 @@
+// SIGINT and SIGTERM, taken by a thread of their own.
+//
+// Both are blocked before any other thread starts, so that all threads inherit that and sigwait(3)
+// alone gets them. No code runs in a handler; and as the thread does nothing else, a second signal
+// ends the process at once even if every loop is stuck.
+//
+// The first asks the running command to end; a command that did not say how it wants to be asked
+// ends at once, as it would have without us.
+
+import Endpoints
+import Glibc
+
+enum Signals {
+    private static let onFirst = Lock<(@Sendable (Int32) -> Void)?>(nil)
+
+    /// Blocks the signals and starts the thread; first of all in `main`.
+    static func begin() {
+        // A peer or a reader that is gone is an error of that write, not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
+        var signals = watched
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        var thread = pthread_t()
+        let result = pthread_create(&thread, nil, { _ in Signals.wait() }, nil)
+        if result == 0 {
+            pthread_detach(thread)
+        } else {
+            // Without the thread they do what they do by themselves.
+            pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+        }
+    }
+
+    /// Has the first signal call `body`, with its number.
+    static func handleFirst(_ body: @escaping @Sendable (Int32) -> Void) {
+        onFirst.withLock { $0 = body }
+    }
+
+    private static var watched: sigset_t {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGINT)
+        sigaddset(&signals, SIGTERM)
+        return signals
+    }
+
+    private static func wait() -> UnsafeMutableRawPointer? {
+        var signals = watched
+        while true {
+            var number: Int32 = 0
+            guard sigwait(&signals, &number) == 0 else { continue }
+            let body = onFirst.withLock { onFirst in
+                defer { onFirst = nil }
+                return onFirst
+            }
+            guard let body else { _exit(128 + number) }
+            body(number)
+        }
+    }
+}
