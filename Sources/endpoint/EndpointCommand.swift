@@ -1,7 +1,7 @@
 // The tool: one file a command, and what they share beside them. Each command is thin: it turns text
 // into endpoints and hands them to the library.
 //
-// Signals must be blocked before the first thread starts (Signals.swift), hence a `main` of our own.
+// The main thread does nothing but wait for signals (Signals.swift); commands run in a task.
 
 import ArgumentParser
 import Endpoints
@@ -9,10 +9,11 @@ import Glibc
 
 @main
 enum Main {
-    static func main() async {
+    static func main() {
         openStandardDescriptors()
-        Signals.begin()
-        exit(await status())
+        Signals.block()
+        Task.detached { exit(await status()) }
+        Signals.wait()
     }
 
     private static func status() async -> Int32 {

@@ -34,7 +34,7 @@ actor EventWriter {
 
     /// Writes an event, and returns when it is written.
     func write(_ event: ToolEvent) {
-        log(event)
+        if !isJSON { log(event) }
         guard !hasFailed, let line = isJSON ? event.json.description : event.text else { return }
         do { try output.write(line) } catch {
             hasFailed = true

@@ -1,8 +1,9 @@
-// SIGINT and SIGTERM, taken by a thread of their own.
+// SIGINT and SIGTERM, taken by the main thread, which does nothing else.
 //
 // Both are blocked before any other thread starts, so that all threads inherit that and sigwait(3)
-// alone gets them. No code runs in a handler; and as the thread does nothing else, a second signal
-// ends the process at once even if every loop is stuck.
+// alone gets them. No code runs in a handler, and a second signal ends the process at once even if
+// every loop is stuck. (An `async` main would not do: it leaves the main thread to Dispatch, which
+// unblocks all signals there.)
 //
 // The first asks the running command to end; a command that did not say how it wants to be asked
 // ends at once, as it would have without us.
@@ -13,20 +14,12 @@ import Glibc
 enum Signals {
     private static let onFirst = Lock<(@Sendable (Int32) -> Void)?>(nil)
 
-    /// Blocks the signals and starts the thread; first of all in `main`.
-    static func begin() {
+    /// Blocks the signals; first of all in `main`.
+    static func block() {
         // A peer or a reader that is gone is an error of that write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
         var signals = watched
         pthread_sigmask(SIG_BLOCK, &signals, nil)
-        var thread = pthread_t()
-        let result = pthread_create(&thread, nil, { _ in Signals.wait() }, nil)
-        if result == 0 {
-            pthread_detach(thread)
-        } else {
-            // Without the thread they do what they do by themselves.
-            pthread_sigmask(SIG_UNBLOCK, &signals, nil)
-        }
     }
 
     /// Has the first signal call `body`, with its number.
@@ -42,7 +35,8 @@ enum Signals {
         return signals
     }
 
-    private static func wait() -> UnsafeMutableRawPointer? {
+    /// Waits for signals until the process ends.
+    static func wait() -> Never {
         var signals = watched
         while true {
             var number: Int32 = 0
