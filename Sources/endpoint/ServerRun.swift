@@ -73,9 +73,6 @@ struct ServerRun: Sendable {
                 let endpoint = "\(bound ?? server)"
                 await writer.write(.listening(endpoint: endpoint, address: address))
             }
-            if listener.addresses.isEmpty {
-                await writer.write(.listening(endpoint: "\(server)", address: nil))
-            }
         }
     }
 

@@ -2,8 +2,8 @@ import Endpoints
 
 /// What happens while a command runs.
 enum ToolEvent: Sendable {
-    /// Clients can connect here; `address` is `nil` for what has none, such as `stdio:`.
-    case listening(endpoint: String, address: SocketAddress?)
+    /// Clients can connect here.
+    case listening(endpoint: String, address: SocketAddress)
     case connected(endpoint: String, peer: SocketAddress)
     case accepted(peer: SocketAddress)
     case closed(ConnectionReport)
@@ -16,7 +16,7 @@ enum ToolEvent: Sendable {
         case .listening(let endpoint, let address):
             .object([
                 ("event", .string("listening")), ("endpoint", .string(endpoint)),
-                ("address", .optional(address?.description)),
+                ("address", .string("\(address)")),
             ])
         case .connected(let endpoint, let peer):
             .object([
