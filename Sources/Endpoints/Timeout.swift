@@ -48,7 +48,9 @@ public nonisolated(nonsending) func withTimeout<Result>(
 /// A body, its time limit, and what became of them.
 // Unchecked: the body's task and its caller, who waits for it, take turns; `hasExpired` is atomic.
 private final class TimedWork<Success>: @unchecked Sendable {
-    private let body: nonisolated(nonsending) () async throws -> Success
+    /// Given up when it has run: a closure that does not escape must not be held when its caller goes
+    /// on, and the task and the timer may hold this object a little longer.
+    private var body: (nonisolated(nonsending) () async throws -> Success)?
     private let timeout: Duration
     private let loop = EventLoop.current ?? EventLoopGroup.shared.next()
     private let hasExpired = Atomic<Bool>(false)
@@ -88,6 +90,8 @@ private final class TimedWork<Success>: @unchecked Sendable {
             hasExpired.store(!Task.isCancelled, ordering: .releasing)
             withUnsafeCurrentTask { $0?.cancel() }
         }
+        guard let body else { return }
+        self.body = nil
         do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
     }
 

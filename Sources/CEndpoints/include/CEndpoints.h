@@ -149,3 +149,4 @@ static const uint32_t ENDPOINTS_IN = EPOLLIN, ENDPOINTS_OUT = EPOLLOUT, ENDPOINT
                       ENDPOINTS_HUP = EPOLLHUP, ENDPOINTS_ERR = EPOLLERR, ENDPOINTS_EDGE = EPOLLET;
 
 #include "CEndpointsSockets.h"
+#include "CEndpointsDescriptors.h"

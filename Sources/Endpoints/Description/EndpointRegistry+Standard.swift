@@ -8,6 +8,7 @@ extension EndpointRegistry {
         registry.register(TCPServerEndpoint.self)
         registry.register(TCP6ServerEndpoint.self)
         registry.register(UNIXServerEndpoint.self)
+        registry.register(StdioEndpoint.self)
         return registry
     }()
 }

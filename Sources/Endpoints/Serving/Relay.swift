@@ -43,8 +43,8 @@ public func relay(
 }
 
 extension Connection {
-    /// Copies our bytes to `other`, and our end.
-    fileprivate func pump(to other: Connection) async throws -> Int {
+    /// Copies our bytes to `other`, and our end; one direction of ``relay(between:and:)``.
+    package func pump(to other: Connection) async throws -> Int {
         var count = 0
         var buffer = ReadBuffer()
         while true {

@@ -1,5 +1,0 @@
-import Endpoints
-
-@main struct EndpointCommand {
-    static func main() {}
-}

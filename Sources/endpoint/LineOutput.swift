@@ -1,0 +1,46 @@
+// Lines on stdout or stderr, each in one write(2): flushed, and whole even where several programs
+// share the file.
+
+import Endpoints
+import Glibc
+
+/// Writes lines to a descriptor of the process.
+struct LineOutput: Sendable {
+    static let standardOutput = LineOutput(descriptor: 1, name: "standard output")
+    static let standardError = LineOutput(descriptor: 2, name: "standard error")
+
+    let descriptor: Int32
+    let name: String
+
+    /// Writes `line` and a line feed; blocks while the reader is slow.
+    ///
+    /// - Throws: ``ExitStatus/failed`` if nobody reads any more (EPIPE), which needs no words; an
+    ///   ``EndpointError`` for any other reason.
+    func write(_ line: String) throws {
+        var bytes = Array(line.utf8)
+        bytes.append(UInt8(ascii: "\n"))
+        var done = 0
+        while done < bytes.count {
+            let n = bytes.withUnsafeBytes { bytes in
+                let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+                return Glibc.write(descriptor, rest.baseAddress, rest.count)
+            }
+            if n >= 0 {
+                done += n
+                continue
+            }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN: waitUntilWritable()
+            case EPIPE: throw ExitStatus.failed
+            default: throw EndpointError(errno: errno, operation: "write", endpoint: name)
+            }
+        }
+    }
+
+    /// Somebody who shares the descriptor has made it non-blocking.
+    private func waitUntilWritable() {
+        var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        _ = Glibc.poll(&poll, 1, -1)
+    }
+}

@@ -1,0 +1,43 @@
+// Each accepted connection is joined to a new one. If that cannot be made, the client is closed at
+// once: it shall not wait for an answer that cannot come.
+
+import ArgumentParser
+import Endpoints
+
+struct RelayCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "relay",
+        abstract: "Joins each client to a new connection to somewhere else.",
+        discussion: """
+            Bytes go both ways; the end of one direction is passed on and leaves the other open.
+            """
+    )
+
+    @Argument(help: "Where to listen, such as tcp:8080.")
+    var server: String
+    @Argument(help: "Where to connect to for each client, such as unix:/run/app.sock.")
+    var client: String
+    @OptionGroup var options: ToolOptions
+    @OptionGroup var drain: DrainOptions
+
+    func run() async throws {
+        let upstream = try clientFromString(client)
+        let run = try ServerRun(
+            servers: [server], clients: [client], options, drain: drain.duration
+        )
+        try await run.run { [context = run.context, writer = run.writer] connection in
+            let other: Connection
+            do { other = try await upstream.connect(in: context) } catch {
+                if error is CancellationError { throw error }
+                let peer = connection.remoteAddress
+                await writer.write(.failed(peer: peer, error: "\(error)"))
+                return
+            }
+            do { try await relay(between: connection, and: other) } catch {
+                other.abort()
+                throw error
+            }
+            await other.close()
+        }
+    }
+}
