@@ -13,7 +13,7 @@ extension EventLoop {
         let wait = LoopWait(self)
         let deadline = now &+ duration.nanosecondsClamped
         _ = try await wait.suspend { [self] in
-            wait.timer = schedule(at: deadline) { wait.finish(isStopping ? nil : .readable) }
+            wait.timer = schedule(at: deadline) { wait.finish(self.isStopping ? nil : .readable) }
             return 0
         }
     }

@@ -146,7 +146,7 @@ struct SocketAddressTests {
 
     @Test("arbitrary text never traps, and what parses prints as what parses")
     func fuzz() {
-        var random = SplitMix(state: 1)
+        var random = SplitMix(seed: 1)
         let alphabet = Array("0123456789abcdef:.%[]xl o\0ÿ")
         for _ in 0..<20_000 {
             let count = Int.random(in: 0...20, using: &random)

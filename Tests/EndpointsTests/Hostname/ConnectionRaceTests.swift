@@ -150,7 +150,7 @@ struct ConnectionRaceTests {
 
     @Test("in any world: each address once, in time, and the right end", arguments: 0..<2000)
     func world(seed: Int) {
-        var random = SplitMix(state: UInt64(seed))
+        var random = SplitMix(seed: UInt64(seed))
         var pending: [(time: Int, event: ConnectionRace.Event)] = []
         var fates: [SocketAddress: Fate] = [:]
         for (family, pool) in [(AddressFamily.ipv6, Self.six), (.ipv4, Self.four)] {
