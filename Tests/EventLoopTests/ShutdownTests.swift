@@ -31,7 +31,7 @@ struct ShutdownTests {
         let sleeper = Task(executorPreference: onLoop ? loop : nil) {
             try await loop.sleep(for: .seconds(3600))
         }
-        while await Resident(loop).run({ $0.loop.timers.earliest == nil }) {}
+        while await Resident(loop).run({ $0.loop.state.pointee.timers.earliest == nil }) {}
         await group.shutdown()
         await #expect(throws: CancellationError.self) { try await sleeper.value }
     }

@@ -93,10 +93,10 @@ struct SleepTests {
             let sleeper = Task(executorPreference: onLoop ? loop : nil) {
                 try await loop.sleep(for: .seconds(3600))
             }
-            while await Resident(loop).run({ $0.loop.timers.earliest == nil }) {}
+            while await Resident(loop).run({ $0.loop.state.pointee.timers.earliest == nil }) {}
             sleeper.cancel()
             await #expect(throws: CancellationError.self) { try await sleeper.value }
-            #expect(await Resident(loop).run { $0.loop.timers.earliest == nil })
+            #expect(await Resident(loop).run { $0.loop.state.pointee.timers.earliest == nil })
         }
     }
 
@@ -137,7 +137,7 @@ struct SleepTests {
             #expect(ended.value >= 1000)
             #expect(cancelled.value > 0)
             for loop in group.loops {
-                #expect(await Resident(loop).run { $0.loop.timers.earliest == nil })
+                #expect(await Resident(loop).run { $0.loop.state.pointee.timers.earliest == nil })
             }
         }
     }
