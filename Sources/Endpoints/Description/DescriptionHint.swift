@@ -111,6 +111,9 @@ enum DescriptionHint {
 
     /// How many parts, joined with colons, make the longest IPv6 literal; `nil` if none does.
     private static func literalLength(_ parts: ArraySlice<String>) -> Int? {
+        guard let first = parts.first, first.utf8.count <= 4,
+            first.unicodeScalars.allSatisfy(\.properties.isASCIIHexDigit)
+        else { return nil }
         let most = min(parts.count, 9)
         for length in stride(from: most, through: 3, by: -1) {
             let candidate = parts.prefix(length).joined(separator: ":")
