@@ -29,8 +29,10 @@ enum DescriptionHint {
 
     /// For a string that begins with a port, a path or an IPv6 address.
     ///
-    /// - Parameter parts: The raw texts between the colons.
-    /// - Parameter side: The side that the string was read for; `nil` if that is not known.
+    /// - Parameters:
+    ///   - parts: The raw texts between the colons.
+    ///   - side: The side that the string was read for; `nil` if that is not known.
+    /// - Returns: The hint; `nil` if it begins with none of these.
     static func forNoKind(_ parts: [String], side: EndpointSide?) -> String? {
         guard let first = parts.first else { return nil }
         let whole = parts.joined(separator: ":")
@@ -51,9 +53,11 @@ enum DescriptionHint {
 
     /// For a wrong argument: an IPv6 address that was cut up at its colons.
     ///
-    /// - Parameter description: What was refused.
-    /// - Parameter side: A server's first number is a port, and no part of an address.
-    /// - Parameter near: The argument that the address must touch.
+    /// - Parameters:
+    ///   - description: What was refused.
+    ///   - side: A server's first number is a port, and no part of an address.
+    ///   - near: The argument that the address must touch.
+    /// - Returns: The first argument that is a part of it, and how to write it.
     static func unescapedAddress(
         in description: EndpointDescription,
         side: EndpointSide,
@@ -107,6 +111,9 @@ enum DescriptionHint {
 
     /// How many parts, joined with colons, make the longest IPv6 literal; `nil` if none does.
     private static func literalLength(_ parts: ArraySlice<String>) -> Int? {
+        guard let first = parts.first, first.utf8.count <= 4,
+            first.unicodeScalars.allSatisfy(\.properties.isASCIIHexDigit)
+        else { return nil }
         let most = min(parts.count, 9)
         for length in stride(from: most, through: 3, by: -1) {
             let candidate = parts.prefix(length).joined(separator: ":")

@@ -7,11 +7,13 @@
 extension EndpointArgument {
     /// Declares a client's endpoint that a string must give.
     ///
-    /// - Parameter name: What it is called.
-    /// - Parameter keyPath: The property it sets.
-    /// - Parameter position: Its place among those without a name, from 0; by name only unless told.
-    /// - Parameter aliases: Other names.
-    /// - Parameter help: What it means.
+    /// - Parameters:
+    ///   - name: What it is called.
+    ///   - keyPath: The property it sets.
+    ///   - position: Its place among those without a name, from 0; by name only unless told.
+    ///   - aliases: Other names.
+    ///   - help: What it means.
+    /// - Returns: The declaration.
     public static func required(
         _ name: String,
         _ keyPath: WritableKeyPath<Root, any ClientEndpoint> & Sendable,
@@ -25,11 +27,13 @@ extension EndpointArgument {
 
     /// Declares a server's endpoint that a string must give.
     ///
-    /// - Parameter name: What it is called.
-    /// - Parameter keyPath: The property it sets.
-    /// - Parameter position: Its place among those without a name, from 0; by name only unless told.
-    /// - Parameter aliases: Other names.
-    /// - Parameter help: What it means.
+    /// - Parameters:
+    ///   - name: What it is called.
+    ///   - keyPath: The property it sets.
+    ///   - position: Its place among those without a name, from 0; by name only unless told.
+    ///   - aliases: Other names.
+    ///   - help: What it means.
+    /// - Returns: The declaration.
     public static func required(
         _ name: String,
         _ keyPath: WritableKeyPath<Root, any ServerEndpoint> & Sendable,
@@ -43,11 +47,13 @@ extension EndpointArgument {
 
     /// Declares a client's endpoint that may be left out; the property's first value is its default.
     ///
-    /// - Parameter name: What it is called.
-    /// - Parameter keyPath: The property it sets.
-    /// - Parameter position: Its place among those without a name, from 0; by name only unless told.
-    /// - Parameter aliases: Other names.
-    /// - Parameter help: What it means.
+    /// - Parameters:
+    ///   - name: What it is called.
+    ///   - keyPath: The property it sets.
+    ///   - position: Its place among those without a name, from 0; by name only unless told.
+    ///   - aliases: Other names.
+    ///   - help: What it means.
+    /// - Returns: The declaration.
     public static func optional(
         _ name: String,
         _ keyPath: WritableKeyPath<Root, any ClientEndpoint> & Sendable,
@@ -61,11 +67,13 @@ extension EndpointArgument {
 
     /// Declares a server's endpoint that may be left out; the property's first value is its default.
     ///
-    /// - Parameter name: What it is called.
-    /// - Parameter keyPath: The property it sets.
-    /// - Parameter position: Its place among those without a name, from 0; by name only unless told.
-    /// - Parameter aliases: Other names.
-    /// - Parameter help: What it means.
+    /// - Parameters:
+    ///   - name: What it is called.
+    ///   - keyPath: The property it sets.
+    ///   - position: Its place among those without a name, from 0; by name only unless told.
+    ///   - aliases: Other names.
+    ///   - help: What it means.
+    /// - Returns: The declaration.
     public static func optional(
         _ name: String,
         _ keyPath: WritableKeyPath<Root, any ServerEndpoint> & Sendable,
@@ -79,11 +87,13 @@ extension EndpointArgument {
 
     /// Declares a client's endpoint that is `nil` when it is left out.
     ///
-    /// - Parameter name: What it is called.
-    /// - Parameter keyPath: The property it sets.
-    /// - Parameter position: Its place among those without a name, from 0; by name only unless told.
-    /// - Parameter aliases: Other names.
-    /// - Parameter help: What it means.
+    /// - Parameters:
+    ///   - name: What it is called.
+    ///   - keyPath: The property it sets.
+    ///   - position: Its place among those without a name, from 0; by name only unless told.
+    ///   - aliases: Other names.
+    ///   - help: What it means.
+    /// - Returns: The declaration.
     public static func optional(
         _ name: String,
         _ keyPath: WritableKeyPath<Root, (any ClientEndpoint)?> & Sendable,
@@ -97,11 +107,13 @@ extension EndpointArgument {
 
     /// Declares a server's endpoint that is `nil` when it is left out.
     ///
-    /// - Parameter name: What it is called.
-    /// - Parameter keyPath: The property it sets.
-    /// - Parameter position: Its place among those without a name, from 0; by name only unless told.
-    /// - Parameter aliases: Other names.
-    /// - Parameter help: What it means.
+    /// - Parameters:
+    ///   - name: What it is called.
+    ///   - keyPath: The property it sets.
+    ///   - position: Its place among those without a name, from 0; by name only unless told.
+    ///   - aliases: Other names.
+    ///   - help: What it means.
+    /// - Returns: The declaration.
     public static func optional(
         _ name: String,
         _ keyPath: WritableKeyPath<Root, (any ServerEndpoint)?> & Sendable,
@@ -117,9 +129,11 @@ extension EndpointArgument {
     ///
     /// The kind's other arguments come before it, by name.
     ///
-    /// - Parameter name: What it is called when a string is explained.
-    /// - Parameter keyPath: The property it sets.
-    /// - Parameter help: What it means.
+    /// - Parameters:
+    ///   - name: What it is called when a string is explained.
+    ///   - keyPath: The property it sets.
+    ///   - help: What it means.
+    /// - Returns: The declaration.
     public static func prefixed(
         _ name: String,
         _ keyPath: WritableKeyPath<Root, any ClientEndpoint> & Sendable,
@@ -133,9 +147,11 @@ extension EndpointArgument {
     ///
     /// The kind's other arguments come before it, by name.
     ///
-    /// - Parameter name: What it is called when a string is explained.
-    /// - Parameter keyPath: The property it sets.
-    /// - Parameter help: What it means.
+    /// - Parameters:
+    ///   - name: What it is called when a string is explained.
+    ///   - keyPath: The property it sets.
+    ///   - help: What it means.
+    /// - Returns: The declaration.
     public static func prefixed(
         _ name: String,
         _ keyPath: WritableKeyPath<Root, any ServerEndpoint> & Sendable,

@@ -43,11 +43,13 @@ public struct EndpointArgument<Root>: Sendable {
 extension EndpointArgument {
     /// Declares an argument that a string must give.
     ///
-    /// - Parameter name: What it is called.
-    /// - Parameter keyPath: The property it sets.
-    /// - Parameter position: Its place among those without a name, from 0; by name only unless told.
-    /// - Parameter aliases: Other names.
-    /// - Parameter help: What it means.
+    /// - Parameters:
+    ///   - name: What it is called.
+    ///   - keyPath: The property it sets.
+    ///   - position: Its place among those without a name, from 0; by name only unless told.
+    ///   - aliases: Other names.
+    ///   - help: What it means.
+    /// - Returns: The declaration.
     public static func required<Value: EndpointArgumentValue>(
         _ name: String,
         _ keyPath: WritableKeyPath<Root, Value> & Sendable,
@@ -61,12 +63,14 @@ extension EndpointArgument {
 
     /// Declares an argument that a string must give, in a format of its own.
     ///
-    /// - Parameter name: What it is called.
-    /// - Parameter keyPath: The property it sets.
-    /// - Parameter format: How its text is read and written.
-    /// - Parameter position: Its place among those without a name, from 0; by name only unless told.
-    /// - Parameter aliases: Other names.
-    /// - Parameter help: What it means.
+    /// - Parameters:
+    ///   - name: What it is called.
+    ///   - keyPath: The property it sets.
+    ///   - format: How its text is read and written.
+    ///   - position: Its place among those without a name, from 0; by name only unless told.
+    ///   - aliases: Other names.
+    ///   - help: What it means.
+    /// - Returns: The declaration.
     public static func required<Value>(
         _ name: String,
         _ keyPath: WritableKeyPath<Root, Value> & Sendable,
@@ -81,11 +85,13 @@ extension EndpointArgument {
 
     /// Declares an argument that may be left out; the property's first value is its default.
     ///
-    /// - Parameter name: What it is called.
-    /// - Parameter keyPath: The property it sets.
-    /// - Parameter position: Its place among those without a name, from 0; by name only unless told.
-    /// - Parameter aliases: Other names.
-    /// - Parameter help: What it means.
+    /// - Parameters:
+    ///   - name: What it is called.
+    ///   - keyPath: The property it sets.
+    ///   - position: Its place among those without a name, from 0; by name only unless told.
+    ///   - aliases: Other names.
+    ///   - help: What it means.
+    /// - Returns: The declaration.
     public static func optional<Value: EndpointArgumentValue>(
         _ name: String,
         _ keyPath: WritableKeyPath<Root, Value> & Sendable,
@@ -99,12 +105,14 @@ extension EndpointArgument {
 
     /// Declares an argument that may be left out, in a format of its own.
     ///
-    /// - Parameter name: What it is called.
-    /// - Parameter keyPath: The property it sets.
-    /// - Parameter format: How its text is read and written.
-    /// - Parameter position: Its place among those without a name, from 0; by name only unless told.
-    /// - Parameter aliases: Other names.
-    /// - Parameter help: What it means.
+    /// - Parameters:
+    ///   - name: What it is called.
+    ///   - keyPath: The property it sets.
+    ///   - format: How its text is read and written.
+    ///   - position: Its place among those without a name, from 0; by name only unless told.
+    ///   - aliases: Other names.
+    ///   - help: What it means.
+    /// - Returns: The declaration.
     public static func optional<Value>(
         _ name: String,
         _ keyPath: WritableKeyPath<Root, Value> & Sendable,
@@ -119,12 +127,14 @@ extension EndpointArgument {
 
     /// Declares an argument whose property is `nil` when it is left out, in a format of its own.
     ///
-    /// - Parameter name: What it is called.
-    /// - Parameter keyPath: The property it sets.
-    /// - Parameter format: How its text is read and written.
-    /// - Parameter position: Its place among those without a name, from 0; by name only unless told.
-    /// - Parameter aliases: Other names.
-    /// - Parameter help: What it means.
+    /// - Parameters:
+    ///   - name: What it is called.
+    ///   - keyPath: The property it sets.
+    ///   - format: How its text is read and written.
+    ///   - position: Its place among those without a name, from 0; by name only unless told.
+    ///   - aliases: Other names.
+    ///   - help: What it means.
+    /// - Returns: The declaration.
     public static func optional<Value>(
         _ name: String,
         _ keyPath: WritableKeyPath<Root, Value?> & Sendable,

@@ -84,8 +84,10 @@ extension EndpointArgumentFormat where Value == Duration {
 
     /// Seconds in decimal digits, with at most one point, within limits of the system.
     ///
-    /// - Parameter range: The smallest and the largest.
-    /// - Parameter step: What the system counts in, at most a second; what is finer is refused.
+    /// - Parameters:
+    ///   - range: The smallest and the largest.
+    ///   - step: What the system counts in, at most a second; what is finer is refused.
+    /// - Returns: The format.
     public static func seconds(in range: ClosedRange<Duration>, step: Duration) -> Self {
         let limits = "\(range.lowerBound.decimalSeconds) to \(range.upperBound.decimalSeconds)"
         let isWhole = step >= .seconds(1)
@@ -182,7 +184,9 @@ extension Optional: EndpointArgumentValue where Wrapped: EndpointArgumentValue {
 }
 
 extension Array: EndpointArgumentValue where Element: EndpointArgumentValue {
-    /// Values with commas between them; an element's text holds none. The empty list is left out.
+    /// Values with commas between them.
+    ///
+    /// An element's text holds no comma. The empty list is left out.
     public static var argumentFormat: EndpointArgumentFormat<[Element]> {
         let element = Element.argumentFormat
         return EndpointArgumentFormat(

@@ -61,7 +61,9 @@ public struct EndpointArgumentFormat<Value>: Sendable {
     public var choices: [String]
     /// Whether an empty text is a value.
     public var allowsEmpty: Bool
-    /// Reads a text. An ``EndpointArgumentError`` can say more than that it is not as expected.
+    /// Reads a text.
+    ///
+    /// An ``EndpointArgumentError`` can say more than that it is not as expected.
     public var read: @Sendable (String) throws -> Value
     /// Writes a value as the text that gives it; `nil` for one that is expressed by leaving it out.
     public var write: @Sendable (Value) -> String?

@@ -78,12 +78,14 @@ public struct EndpointDescription: Hashable, Sendable, CustomStringConvertible {
     /// The arguments from one on, as they were written: escapes, brackets and all.
     ///
     /// - Parameter index: An index of ``arguments``; past the end there is no text.
+    /// - Returns: The text.
     public func remainder(from index: Int) -> String {
         remainingSource(from: index).text
     }
 
     /// Parses an argument's text as an endpoint of its own.
     ///
+    /// - Returns: The inner endpoint's description.
     /// - Throws: ``EndpointStringError``, also for an endpoint nested deeper than
     ///   ``maximumDepth``.
     public func nested(in argument: Argument) throws(EndpointStringError) -> EndpointDescription {
@@ -93,6 +95,7 @@ public struct EndpointDescription: Hashable, Sendable, CustomStringConvertible {
     /// Parses the arguments from one on as an endpoint of its own, as a prefix kind does.
     ///
     /// - Parameter index: An index of ``arguments``.
+    /// - Returns: The inner endpoint's description.
     /// - Throws: ``EndpointStringError``, also for an endpoint nested deeper than
     ///   ``maximumDepth``.
     public func nested(from index: Int) throws(EndpointStringError) -> EndpointDescription {

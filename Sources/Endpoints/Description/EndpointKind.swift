@@ -24,8 +24,9 @@ public protocol EndpointKind: Sendable, CustomStringConvertible {
     ///
     /// The default goes by the positions that the arguments declare.
     ///
-    /// - Parameter position: The place among those without a name, from 0.
-    /// - Parameter description: The whole endpoint, for kinds whose positions depend on it.
+    /// - Parameters:
+    ///   - position: The place among those without a name, from 0.
+    ///   - description: The whole endpoint, for kinds whose positions depend on it.
     /// - Returns: The argument's name; `nil` if there are too many.
     static func argumentName(at position: Int, in description: EndpointDescription) -> String?
 

@@ -80,9 +80,11 @@ public struct EndpointRegistry: Sendable {
 
     /// Explains a string without making anything of it: no file, descriptor or name is touched.
     ///
-    /// - Parameter string: The endpoint string.
-    /// - Parameter side: Which table to look in; unless told, the servers' first and then the
-    ///   clients'.
+    /// - Parameters:
+    ///   - string: The endpoint string.
+    ///   - side: Which table to look in; unless told, the servers' first and then the
+    ///     clients'.
+    /// - Returns: What the string says.
     /// - Throws: ``EndpointStringError``; without a side, of the reading that came further.
     public func explain(
         _ string: String,
@@ -165,8 +167,10 @@ public struct EndpointRegistry: Sendable {
 
 /// Makes the client's endpoint that a string describes; nothing is opened or looked up.
 ///
-/// - Parameter string: The endpoint string.
-/// - Parameter registry: The kinds that it may name.
+/// - Parameters:
+///   - string: The endpoint string.
+///   - registry: The kinds that it may name.
+/// - Returns: The endpoint.
 /// - Throws: ``EndpointStringError``, which says what is wrong, where, and what to write instead.
 public func clientFromString(
     _ string: String,
@@ -177,8 +181,10 @@ public func clientFromString(
 
 /// Makes the server's endpoint that a string describes; nothing is opened or looked up.
 ///
-/// - Parameter string: The endpoint string.
-/// - Parameter registry: The kinds that it may name.
+/// - Parameters:
+///   - string: The endpoint string.
+///   - registry: The kinds that it may name.
+/// - Returns: The endpoint.
 /// - Throws: ``EndpointStringError``, which says what is wrong, where, and what to write instead.
 public func serverFromString(
     _ string: String,

@@ -52,8 +52,8 @@ extension TCPConnecting {
 
     /// Refuses literals of a wrong family, and two that cannot reach each other.
     func validateFamilies(only family: AddressFamily?) throws {
-        let hostFamily = HostName.family(ofLiteral: host)
-        let localFamily = bindAddress.flatMap { HostName.family(ofLiteral: $0) }
+        let hostFamily = Self.family(of: host)
+        let localFamily = bindAddress.flatMap { Self.family(of: $0) }
         if let family, let hostFamily, hostFamily != family {
             throw EndpointArgumentError(
                 "is an IPv4 address, and the kind connects by IPv6 only",
@@ -70,5 +70,13 @@ extension TCPConnecting {
                 : "is an IPv6 address, and the host is reached by IPv4",
             argument: "bindAddress"
         )
+    }
+
+    /// The family that a literal is connected by: `::ffff:192.0.2.1` is IPv4.
+    private static func family(of text: String) -> AddressFamily? {
+        // A zone is asked of the system, which is for `connect` to do; only IPv6 has one.
+        let family = HostName.family(ofLiteral: text)
+        if text.utf8.contains(UInt8(ascii: "%")) { return family }
+        return SocketAddress(literal: text, port: 0)?.family ?? family
     }
 }

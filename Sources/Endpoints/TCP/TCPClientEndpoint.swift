@@ -16,7 +16,7 @@ public struct TCPClientEndpoint: ClientEndpoint, EndpointKind, TCPEndpoint, Hash
     public var host = ""
     /// The port, from 1.
     public var port: UInt16 = 0
-    /// How long all of connecting may take: look-up and attempts. 30 seconds unless told.
+    /// How long all of connecting may take, look-up and attempts; 30 seconds unless told.
     public var timeout: Duration = .seconds(30)
     /// The local address to connect from; the system chooses unless told.
     public var bindAddress: String?
@@ -28,8 +28,9 @@ public struct TCPClientEndpoint: ClientEndpoint, EndpointKind, TCPEndpoint, Hash
 
     /// Makes an endpoint.
     ///
-    /// - Parameter host: A name or an address literal.
-    /// - Parameter port: The port, from 1.
+    /// - Parameters:
+    ///   - host: A name or an address literal.
+    ///   - port: The port, from 1.
     public init(host: String, port: UInt16) {
         self.host = host
         self.port = port
@@ -76,7 +77,7 @@ public struct TCP6ClientEndpoint: ClientEndpoint, EndpointKind, TCPEndpoint, Has
     public var host = ""
     /// The port, from 1.
     public var port: UInt16 = 0
-    /// How long all of connecting may take: look-up and attempts. 30 seconds unless told.
+    /// How long all of connecting may take, look-up and attempts; 30 seconds unless told.
     public var timeout: Duration = .seconds(30)
     /// The local address to connect from; the system chooses unless told.
     public var bindAddress: String?
@@ -88,8 +89,9 @@ public struct TCP6ClientEndpoint: ClientEndpoint, EndpointKind, TCPEndpoint, Has
 
     /// Makes an endpoint.
     ///
-    /// - Parameter host: A name or an IPv6 literal.
-    /// - Parameter port: The port, from 1.
+    /// - Parameters:
+    ///   - host: A name or an IPv6 literal.
+    ///   - port: The port, from 1.
     public init(host: String, port: UInt16) {
         self.host = host
         self.port = port
@@ -126,8 +128,10 @@ public struct TCP6ClientEndpoint: ClientEndpoint, EndpointKind, TCPEndpoint, Has
 extension ClientEndpoint where Self == TCPClientEndpoint {
     /// Connects over TCP.
     ///
-    /// - Parameter host: A name or an address literal.
-    /// - Parameter port: The port, from 1.
+    /// - Parameters:
+    ///   - host: A name or an address literal.
+    ///   - port: The port, from 1.
+    /// - Returns: The endpoint.
     public static func tcp(host: String, port: UInt16) -> TCPClientEndpoint {
         TCPClientEndpoint(host: host, port: port)
     }

@@ -44,9 +44,10 @@ public struct TCPServerEndpoint: ServerEndpoint, EndpointKind, TCPEndpoint, Hash
 
     /// Makes an endpoint.
     ///
-    /// - Parameter port: The port; with 0 the system takes a free one.
-    /// - Parameter interface: The local address; empty for all of IPv4.
-    /// - Parameter backlog: How many connections may wait to be accepted.
+    /// - Parameters:
+    ///   - port: The port; with 0 the system takes a free one.
+    ///   - interface: The local address; empty for all of IPv4.
+    ///   - backlog: How many connections may wait to be accepted.
     public init(port: UInt16, interface: String = "", backlog: Int = 4096) {
         self.port = port
         self.interface = interface
@@ -107,9 +108,10 @@ public struct TCP6ServerEndpoint: ServerEndpoint, EndpointKind, TCPEndpoint, Has
 
     /// Makes an endpoint.
     ///
-    /// - Parameter port: The port; with 0 the system takes a free one.
-    /// - Parameter interface: The local address; `::` for all, of both families.
-    /// - Parameter backlog: How many connections may wait to be accepted.
+    /// - Parameters:
+    ///   - port: The port; with 0 the system takes a free one.
+    ///   - interface: The local address; `::` for all, of both families.
+    ///   - backlog: How many connections may wait to be accepted.
     public init(port: UInt16, interface: String = "::", backlog: Int = 4096) {
         self.port = port
         self.interface = interface
@@ -133,9 +135,11 @@ public struct TCP6ServerEndpoint: ServerEndpoint, EndpointKind, TCPEndpoint, Has
 extension ServerEndpoint where Self == TCPServerEndpoint {
     /// Listens on a TCP port.
     ///
-    /// - Parameter port: The port; with 0 the system takes a free one.
-    /// - Parameter interface: The local address; empty for all of IPv4.
-    /// - Parameter backlog: How many connections may wait to be accepted.
+    /// - Parameters:
+    ///   - port: The port; with 0 the system takes a free one.
+    ///   - interface: The local address; empty for all of IPv4.
+    ///   - backlog: How many connections may wait to be accepted.
+    /// - Returns: The endpoint.
     public static func tcp(
         port: UInt16,
         interface: String = "",

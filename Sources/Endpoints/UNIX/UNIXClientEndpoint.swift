@@ -56,6 +56,7 @@ extension ClientEndpoint where Self == UNIXClientEndpoint {
     /// Connects to a UNIX socket.
     ///
     /// - Parameter path: The path; with `@` or NUL in front, a name in the abstract namespace.
+    /// - Returns: The endpoint.
     public static func unix(path: String) -> UNIXClientEndpoint {
         UNIXClientEndpoint(path: path)
     }

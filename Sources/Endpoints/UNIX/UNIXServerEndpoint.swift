@@ -56,10 +56,11 @@ public struct UNIXServerEndpoint: ServerEndpoint, EndpointKind, Hashable {
 
     /// Makes an endpoint, without a lock file unless told.
     ///
-    /// - Parameter path: The path; with `@` or NUL in front, a name in the abstract namespace.
-    /// - Parameter mode: The permissions of the socket's file.
-    /// - Parameter backlog: How many connections may wait to be accepted.
-    /// - Parameter lockfile: Whether a symbolic link `PATH.lock` to our process holds the path.
+    /// - Parameters:
+    ///   - path: The path; with `@` or NUL in front, a name in the abstract namespace.
+    ///   - mode: The permissions of the socket's file.
+    ///   - backlog: How many connections may wait to be accepted.
+    ///   - lockfile: Whether a symbolic link `PATH.lock` to our process holds the path.
     public init(
         path: String,
         mode: UInt16 = 0o666,
@@ -88,10 +89,12 @@ public struct UNIXServerEndpoint: ServerEndpoint, EndpointKind, Hashable {
 extension ServerEndpoint where Self == UNIXServerEndpoint {
     /// Listens on a UNIX socket, without a lock file unless told.
     ///
-    /// - Parameter path: The path; with `@` or NUL in front, a name in the abstract namespace.
-    /// - Parameter mode: The permissions of the socket's file; 0666 unless told.
-    /// - Parameter backlog: How many connections may wait to be accepted.
-    /// - Parameter lockfile: Whether a symbolic link `PATH.lock` to our process holds the path.
+    /// - Parameters:
+    ///   - path: The path; with `@` or NUL in front, a name in the abstract namespace.
+    ///   - mode: The permissions of the socket's file; 0666 unless told.
+    ///   - backlog: How many connections may wait to be accepted.
+    ///   - lockfile: Whether a symbolic link `PATH.lock` to our process holds the path.
+    /// - Returns: The endpoint.
     public static func unix(
         path: String,
         mode: UInt16 = 0o666,

@@ -286,6 +286,10 @@ struct StricterRulesTests {
         )
         #expect(try refusal("tcp:192.0.2.1:80:bindAddress=[::1]", .client)?.column == 18)
         #expect(try refusal("tcp:a:80:bindAddress=[::1]", .client) == nil)
+        #expect(try refusal("tcp6:[::ffff:192.0.2.1]:80", .client)?.column == 6)
+        #expect(
+            try refusal("tcp:[::ffff:192.0.2.1]:80:bindAddress=192.0.2.2", .client) == nil
+        )
     }
 
     @Test("what only the whole shows points at the argument to blame")

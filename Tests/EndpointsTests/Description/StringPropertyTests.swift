@@ -4,51 +4,42 @@
 import Endpoints
 import Testing
 
-/// A small generator, the same on every machine (SplitMix64).
-private struct Seeded: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    mutating func pick<T>(_ choices: [T]) -> T {
+extension SplitMix {
+    fileprivate mutating func pick<T>(_ choices: [T]) -> T {
         choices[Int.random(in: choices.indices, using: &self)]
     }
 
-    mutating func chance(_ n: Int) -> Bool { Int.random(in: 0..<n, using: &self) == 0 }
+    fileprivate mutating func chance(_ n: Int) -> Bool { Int.random(in: 0..<n, using: &self) == 0 }
 
     /// A text of the scalars that matter to the grammar, and some that must not.
-    mutating func text(upTo length: Int, from scalars: [Unicode.Scalar] = Seeded.special) -> String
-    {
+    fileprivate mutating func text(
+        upTo length: Int,
+        from scalars: [Unicode.Scalar] = SplitMix.special
+    ) -> String {
         var view = String.UnicodeScalarView()
         for _ in 0..<Int.random(in: 0...length, using: &self) { view.append(pick(scalars)) }
         return String(view)
     }
 
-    static let special: [Unicode.Scalar] = [
+    fileprivate static let special: [Unicode.Scalar] = [
         ":", ":", "\\", "\\", "=", "[", "[", "]", "]", "a", "8", " ", "\r", "\n", "\0", "\u{301}",
         "é",
         "\u{1F1E9}", "/", "@", "%", ",",
     ]
 
-    mutating func path() -> String {
+    fileprivate mutating func path() -> String {
         let scalars = Self.special.filter { $0 != "\0" }
         return "/" + text(upTo: 12, from: scalars)
     }
 
-    mutating func host() -> String {
+    fileprivate mutating func host() -> String {
         pick([
             "a", "example.com", "::1", "fe80::1%eth0", "192.0.2.1", "bücher.example", "a_b.",
             "2001:db8::1",
         ])
     }
 
-    mutating func options() -> TCPOptions {
+    fileprivate mutating func options() -> TCPOptions {
         var options = TCPOptions()
         if chance(3) { options.noDelay = false }
         if chance(3) { options.keepAlive = .seconds(Int.random(in: 1...32_767, using: &self)) }
@@ -61,7 +52,7 @@ private struct Seeded: RandomNumberGenerator {
         return options
     }
 
-    mutating func duration() -> Duration {
+    fileprivate mutating func duration() -> Duration {
         Duration(
             secondsComponent: Int64.random(in: 0...4_000_000, using: &self),
             attosecondsComponent: pick([
@@ -70,7 +61,7 @@ private struct Seeded: RandomNumberGenerator {
         )
     }
 
-    mutating func client(depth: Int) -> any ClientEndpoint {
+    fileprivate mutating func client(depth: Int) -> any ClientEndpoint {
         switch Int.random(in: 0..<(depth > 0 ? 6 : 3), using: &self) {
         case 0:
             var endpoint = TCPClientEndpoint(
@@ -102,7 +93,7 @@ private struct Seeded: RandomNumberGenerator {
         }
     }
 
-    mutating func server(depth: Int) -> any ServerEndpoint {
+    fileprivate mutating func server(depth: Int) -> any ServerEndpoint {
         switch Int.random(in: 0..<(depth > 0 ? 6 : 4), using: &self) {
         case 0:
             var endpoint = TCPServerEndpoint(port: .random(in: 0...UInt16.max, using: &self))
@@ -136,13 +127,13 @@ private struct Seeded: RandomNumberGenerator {
 struct StringPropertyTests {
     @Test("quoting and parsing any text gives it back, wherever it stands")
     func quoting() throws {
-        var random = Seeded(state: 1)
+        var random = SplitMix(state: 1)
         for _ in 0..<2_000 { try expectQuoted(random.text(upTo: 12)) }
     }
 
     @Test("printing and parsing any endpoint gives an equal one")
     func printing() throws {
-        var random = Seeded(state: 2)
+        var random = SplitMix(state: 2)
         for round in 0..<1_000 {
             let client = random.client(depth: round % 6)
             let parsed = try clientFromString("\(client)", in: .test)
@@ -156,7 +147,7 @@ struct StringPropertyTests {
 
     @Test("a value made in code comes back equal")
     func values() throws {
-        var random = Seeded(state: 3)
+        var random = SplitMix(state: 3)
         for _ in 0..<500 {
             switch random.client(depth: 0) {
             case let endpoint as TCPClientEndpoint:
@@ -183,7 +174,7 @@ struct StringPropertyTests {
 
     @Test("no text traps, and every error has a place in it", arguments: 0..<4)
     func fuzz(seed: UInt64) throws {
-        var random = Seeded(state: seed &* 7919)
+        var random = SplitMix(state: seed &* 7919)
         let words = [
             "tcp", "tcp6", "unix", "secure", "prefix", "mywrapper", "terminal", "either", "my",
             "host=",
@@ -200,14 +191,14 @@ struct StringPropertyTests {
 
     @Test("a valid string with one scalar changed is read or refused in order")
     func mutations() throws {
-        var random = Seeded(state: 4)
+        var random = SplitMix(state: 4)
         for round in 0..<2_000 {
             var scalars = Array("\(random.server(depth: round % 4))".unicodeScalars)
             let place = Int.random(in: scalars.indices, using: &random)
             switch round % 3 {
             case 0: scalars.remove(at: place)
-            case 1: scalars.insert(random.pick(Seeded.special), at: place)
-            default: scalars[place] = random.pick(Seeded.special)
+            case 1: scalars.insert(random.pick(SplitMix.special), at: place)
+            default: scalars[place] = random.pick(SplitMix.special)
             }
             var view = String.UnicodeScalarView()
             view.append(contentsOf: scalars)
