@@ -102,15 +102,13 @@ extension Listener {
                         self.noteClosed()
                     }
                 }
+                if Task.isCancelled { await close() }
                 await waitForHandlers(of: session)
                 if session.isAbandoned { group.cancelAll() }
             }
             await end(session)
         }
-        if Task.isCancelled {
-            await close()
-            throw CancellationError()
-        }
+        try Task.checkCancellation()
         if let failure = await failure { throw failure }
     }
 
@@ -123,7 +121,7 @@ extension Listener {
 
     /// The next connection, when there is a place for it.
     private nonisolated(nonsending) func nextToServe(_ session: ServeSession) async -> Connection? {
-        while session.isFull && !Task.isCancelled && !session.isAbandoned {
+        while mustWaitForPlace(in: session) && !Task.isCancelled {
             await waitForPlace(in: session)
         }
         return session.isAbandoned ? nil : await accept()
@@ -131,8 +129,11 @@ extension Listener {
 
     private func waitForPlace(in session: ServeSession) async {
         session.gate.close()
-        guard session.isFull, !session.isAbandoned, phase == .listening else { return }
-        await wait(at: session.gate)
+        if mustWaitForPlace(in: session) { await wait(at: session.gate) }
+    }
+
+    private nonisolated func mustWaitForPlace(in session: ServeSession) -> Bool {
+        session.isFull && !session.isAbandoned && phase != .closed
     }
 
     /// Waits until all handlers have ended, or are to be cancelled.
