@@ -36,13 +36,17 @@ enum DescriptionHint {
     static func forNoKind(_ parts: [String], side: EndpointSide?) -> String? {
         guard let first = parts.first else { return nil }
         let whole = parts.joined(separator: ":")
+        if let hint = forAddress(parts), side != .server || !isNumber(first) { return hint }
         if isNumber(first) {
             return meant(side == .client ? "tcp:localhost:\(whole)" : "tcp:\(whole)")
         }
-        if first.hasPrefix("/") || first.hasPrefix("./") || first.hasPrefix("@") {
-            return meant("unix:\(whole)")
-        }
+        let isPath = first.hasPrefix("/") || first.hasPrefix("./") || first.hasPrefix("@")
+        return isPath ? meant("unix:\(whole)") : nil
+    }
+
+    private static func forAddress(_ parts: [String]) -> String? {
         guard var length = literalLength(parts[...]) else { return nil }
+        // In `::1:80` the last group is as likely the port.
         if length == parts.count, literalLength(parts[..<(length - 1)]) == length - 1 {
             length -= 1
         }

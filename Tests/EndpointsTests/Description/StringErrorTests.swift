@@ -69,7 +69,7 @@ struct StringErrorTests {
             ("localhost:80:timeout=3", .client, "did you mean tcp:localhost:80:timeout=3?"),
             ("[::1]:80", .client, "did you mean tcp:[::1]:80?"),
             ("::1:80", .client, "did you mean tcp:[::1]:80?"),
-            ("2001:db8::1:80", .client, "did you mean tcp:localhost:2001:db8::1:80?"),
+            ("2001:db8::1:80", .client, "did you mean tcp:[2001:db8::1]:80?"),
             ("fe80::1:80", .client, "did you mean tcp:[fe80::1]:80?"),
             ("/run/app.sock", .client, "did you mean unix:/run/app.sock?"),
             ("./app.sock:mode=600", .server, "did you mean unix:./app.sock:mode=600?"),
