@@ -127,13 +127,13 @@ extension SplitMix {
 struct StringPropertyTests {
     @Test("quoting and parsing any text gives it back, wherever it stands")
     func quoting() throws {
-        var random = SplitMix(state: 1)
+        var random = SplitMix(seed: 1)
         for _ in 0..<2_000 { try expectQuoted(random.text(upTo: 12)) }
     }
 
     @Test("printing and parsing any endpoint gives an equal one")
     func printing() throws {
-        var random = SplitMix(state: 2)
+        var random = SplitMix(seed: 2)
         for round in 0..<1_000 {
             let client = random.client(depth: round % 6)
             let parsed = try clientFromString("\(client)", in: .test)
@@ -147,7 +147,7 @@ struct StringPropertyTests {
 
     @Test("a value made in code comes back equal")
     func values() throws {
-        var random = SplitMix(state: 3)
+        var random = SplitMix(seed: 3)
         for _ in 0..<500 {
             switch random.client(depth: 0) {
             case let endpoint as TCPClientEndpoint:
@@ -174,7 +174,7 @@ struct StringPropertyTests {
 
     @Test("no text traps, and every error has a place in it", arguments: 0..<4)
     func fuzz(seed: UInt64) throws {
-        var random = SplitMix(state: seed &* 7919)
+        var random = SplitMix(seed: seed &* 7919)
         let words = [
             "tcp", "tcp6", "unix", "secure", "prefix", "mywrapper", "terminal", "either", "my",
             "host=",
@@ -191,7 +191,7 @@ struct StringPropertyTests {
 
     @Test("a valid string with one scalar changed is read or refused in order")
     func mutations() throws {
-        var random = SplitMix(state: 4)
+        var random = SplitMix(seed: 4)
         for round in 0..<2_000 {
             var scalars = Array("\(random.server(depth: round % 4))".unicodeScalars)
             let place = Int.random(in: scalars.indices, using: &random)
