@@ -51,7 +51,15 @@ struct DescriptorTable {
     }
 
     /// All sources of the moment.
-    var sources: [any EventSource] { entries.compactMap(\.source) }
+    var sources: [any EventSource] {
+        var found: [any EventSource] = []
+        // By index: an iterator makes an `Entry?`, and Swift 6.3.1 does not know its `nil` again
+        // behind the unowned reference, so that a debug build walks on for ever.
+        for index in entries.indices {
+            if let source = entries[index].source { found.append(source) }
+        }
+        return found
+    }
 
     func deallocate() { entries.deallocate() }
 

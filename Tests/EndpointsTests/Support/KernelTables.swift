@@ -28,11 +28,12 @@ func openSockets(to address: SocketAddress) -> Int {
         return String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
     }
     let remote = "\(hexadecimal(ip.bigEndian, digits: 8)):\(hexadecimal(port, digits: 4))"
-    var count = 0
+    // The table changes while it is read, and may tell of a socket twice.
+    var inodes: Set<Substring> = []
     for line in contents(of: "/proc/self/net/tcp").split(separator: "\n").dropFirst() {
         // sl, local, remote, st, queues, timer, retransmits, uid, timeout, inode (proc(5)).
         let fields = line.split(separator: " ")
-        if fields.count > 9, fields[2] == remote, fields[9] != "0" { count += 1 }
+        if fields.count > 9, fields[2] == remote, fields[9] != "0" { inodes.insert(fields[9]) }
     }
-    return count
+    return inodes.count
 }

@@ -108,7 +108,7 @@ struct ConnectTests {
         let listener = try await listen()
         let address = try #require(listener.addresses.first)
         let drain = Task {
-            for await connection in listener { connection.abort() }
+            for await connection in listener { await connection.close() }
         }
         var connected = 0
         var cancelled = 0
