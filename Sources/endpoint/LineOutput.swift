@@ -9,6 +9,17 @@ struct LineOutput: Sendable {
     static let standardOutput = LineOutput(descriptor: 1, name: "standard output")
     static let standardError = LineOutput(descriptor: 2, name: "standard error")
 
+    /// Standard output as it is now, whatever becomes of descriptor 1.
+    ///
+    /// - Throws: ``EndpointError``.
+    static func copyOfStandardOutput() throws -> LineOutput {
+        let copy = fcntl(1, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else {
+            throw EndpointError(errno: errno, operation: "copy", endpoint: standardOutput.name)
+        }
+        return LineOutput(descriptor: copy, name: standardOutput.name)
+    }
+
     let descriptor: Int32
     let name: String
 

@@ -79,3 +79,26 @@ final class DescriptorTransport: BaseTransport, Transport {
         input.close(sendingEnd: false)
     }
 }
+
+extension Connection {
+    /// A connection that reads one descriptor and writes another, such as the ends of two pipes.
+    ///
+    /// Both are closed with it, and made non-blocking: nobody else may use them.
+    package static func make(
+        reading input: Int32,
+        writing output: Int32,
+        name: String,
+        in context: EndpointContext
+    ) -> Connection {
+        let address = SocketAddress(named: name)
+        return Connection(
+            DescriptorTransport(
+                input: DescriptorEnd(owning: OwnedDescriptor(input)),
+                output: DescriptorEnd(owning: OwnedDescriptor(output))
+            ),
+            facts: ConnectionFacts(localAddress: address, remoteAddress: address),
+            origin: ConnectionOrigin(endpoint: name, logger: context.logger),
+            on: EventLoop.current ?? context.loops.next()
+        )
+    }
+}

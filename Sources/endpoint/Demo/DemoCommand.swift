@@ -15,15 +15,22 @@ struct DemoCommand: AsyncParsableCommand {
         let logger = options.makeLogger()
         DescriptorLimit.raise(logger)
         let stop = StopRequest.onSignal()
-        let report = DemoReport(isJSON: options.json)
+        let report = try DemoReport(isJSON: options.json, to: .copyOfStandardOutput())
         let context = EndpointContext(loops: options.makeLoops(), logger: logger)
-        try await stop.cancelling {
-            let directory = try DemoDirectory()
-            defer { directory.remove() }
-            for scenario in DemoScenario.all(in: directory) {
-                try await scenario.run(in: context, report)
-            }
+        do {
+            try await stop.cancelling { try await Self.showAll(in: context, report) }
+        } catch ExitStatus.done {
+            throw DemoFailure("interrupted: not all of it was shown")
         }
         try report.finish()
+    }
+
+    private static func showAll(in context: EndpointContext, _ report: DemoReport) async throws {
+        let directory = try DemoDirectory()
+        defer { directory.remove() }
+        for scenario in DemoScenario.all(in: directory) {
+            try await scenario.run(in: context, report)
+        }
+        try await StdioScenario().run(in: context, report)
     }
 }

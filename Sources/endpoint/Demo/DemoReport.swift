@@ -11,7 +11,7 @@ final class DemoReport: Sendable {
     private let output: LineOutput
     private let start = ContinuousClock.now
 
-    init(isJSON: Bool, to output: LineOutput = .standardOutput) {
+    init(isJSON: Bool, to output: LineOutput) {
         self.isJSON = isJSON
         self.output = output
     }

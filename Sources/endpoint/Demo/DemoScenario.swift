@@ -43,13 +43,7 @@ struct DemoScenario: Sendable {
     func run(in context: EndpointContext, _ report: DemoReport) async throws {
         guard let listener = try await listen(in: context, report) else { return }
         let serving = Task {
-            try await listener.serve { connection in
-                var buffer = ReadBuffer()
-                while try await connection.read(into: &buffer) > 0 {
-                    try await connection.write(buffer)
-                    buffer.removeAll()
-                }
-            }
+            try await listener.serve { connection in try await DemoSteps.echo(connection) }
         }
         do {
             try await exercise(listener, in: context, report)
@@ -81,6 +75,9 @@ struct DemoScenario: Sendable {
             }
         } catch let unavailable as DemoUnavailable {
             try report.skip(name, because: "\(unavailable.error)")
+        } catch {
+            await made?.close()
+            throw error
         }
         return made
     }
@@ -91,6 +88,7 @@ struct DemoScenario: Sendable {
         guard let address = listener.addresses.first else { return }
         let endpoint = try clientFromString(client(address))
         var steps = DemoSteps(endpoint: endpoint, listener: listener, context: context)
+        defer { steps.abandon() }
         let all: [(String, nonisolated(nonsending) (inout DemoSteps) async throws -> String)] = [
             ("connect", { try await $0.connect() }),
             ("bytes both ways", { try await $0.exchange() }),

@@ -4,7 +4,7 @@ import Endpoints
 
 /// A connection to an echo server, and what is done with it.
 struct DemoSteps {
-    private let endpoint: any ClientEndpoint
+    private let endpoint: (any ClientEndpoint)?
     private let listener: Listener
     private let context: EndpointContext
     private var connection: Connection?
@@ -15,10 +15,29 @@ struct DemoSteps {
         self.context = context
     }
 
-    mutating func connect() async throws -> String {
-        let connection = try await endpoint.connect(in: context)
+    /// Steps on a connection that is there already.
+    init(connection: Connection, listener: Listener, context: EndpointContext) {
+        endpoint = nil
         self.connection = connection
-        return "\(endpoint)"
+        self.listener = listener
+        self.context = context
+    }
+
+    /// What the server does with each connection.
+    static func echo(_ connection: Connection) async throws {
+        var buffer = ReadBuffer()
+        while try await connection.read(into: &buffer) > 0 {
+            try await connection.write(buffer)
+            buffer.removeAll()
+        }
+    }
+
+    /// Ends what a step that failed has left.
+    func abandon() { connection?.abort() }
+
+    mutating func connect() async throws -> String {
+        connection = try await makeConnection()
+        return endpoint.map { "\($0)" } ?? ""
     }
 
     func exchange() async throws -> String {
@@ -50,7 +69,8 @@ struct DemoSteps {
 
     /// Writes and does not read: the echo fills our side, then the server's, then its reading stops.
     func fillSlowReader() async throws -> String {
-        let connection = try await endpoint.connect(in: context)
+        let connection = try await makeConnection()
+        defer { connection.abort() }
         let loop = context.loops.next()
         let filling = Filling()
         async let written = filling.fill(connection)
@@ -79,7 +99,8 @@ struct DemoSteps {
 
     /// Ends the listener while a connection is open that does nothing.
     func drain() async throws -> String {
-        let idle = try await endpoint.connect(in: context)
+        let idle = try await makeConnection()
+        defer { idle.abort() }
         try await idle.write([1])
         _ = try await idle.read(exactly: 1)
         let drained = await listener.drain(within: .milliseconds(50))
@@ -87,9 +108,8 @@ struct DemoSteps {
             throw DemoFailure("\(drained.aborted) connections were aborted, not 1")
         }
         let end = try await idle.ended()
-        idle.abort()
         do {
-            let late = try await endpoint.connect(in: context)
+            let late = try await makeConnection()
             late.abort()
         } catch let error as EndpointError {
             return "1 idle connection aborted (\(Self.name(of: end))); then \(error.code)"
@@ -125,6 +145,11 @@ struct DemoSteps {
         }
         await listener.close()
         throw DemoFailure("every connect succeeded")
+    }
+
+    private func makeConnection() async throws -> Connection {
+        guard let endpoint else { throw DemoFailure("nothing to connect to") }
+        return try await endpoint.connect(in: context)
     }
 
     private func current() throws -> Connection {
