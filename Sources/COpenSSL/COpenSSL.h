@@ -1,6 +1,7 @@
 // OpenSSL 3.0, and what of it Swift cannot import: macros, stacks, and the control function of our BIO. That one is
 // called for every record, so it is a C switch and not a Swift closure. No policy here.
 #pragma once
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -67,6 +68,12 @@ static inline void endpoints_ssl_set_bio(SSL *ssl, BIO *bio) {
 }
 // What an OpenSSL call will find beside a BIO's failure.
 static inline void endpoints_set_errno(int code) { errno = code; }
+
+static inline DIR *endpoints_open_directory(const char *path, int *code) {
+  DIR *directory = opendir(path);
+  *code = directory ? 0 : errno;
+  return directory;
+}
 
 // MARK: the error queue, one a thread
 
@@ -168,11 +175,7 @@ static inline int endpoints_store_count(X509_STORE *store) { return sk_X509_OBJE
 // MARK: certificates
 
 static inline int endpoints_asn1_time(const ASN1_TIME *time, struct tm *out) { return ASN1_TIME_to_tm(time, out); }
-// Whether the time lies before now plus so many seconds.
-static inline int endpoints_time_is_before(const ASN1_TIME *when, long seconds) {
-  time_t then = time(NULL) + seconds;
-  return X509_cmp_time(when, &then) < 0;
-}
+static inline long endpoints_unix_time(void) { return (long)time(NULL); }
 typedef void (*endpoints_name_visitor)(void *context, int kind, const unsigned char *bytes, int count);
 // Calls back for each DNS name (2) and IP address (7) of the subjectAltName.
 static inline void endpoints_x509_names(X509 *x, void *context, endpoints_name_visitor visit) {
@@ -183,6 +186,9 @@ static inline void endpoints_x509_names(X509 *x, void *context, endpoints_name_v
       visit(context, name->type, ASN1_STRING_get0_data(name->d.ia5), ASN1_STRING_length(name->d.ia5));
   }
   GENERAL_NAMES_free(names);
+}
+static inline void endpoints_print_name(BIO *bio, const X509_NAME *name) {
+  X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
 }
 static inline long endpoints_bio_bytes(BIO *bio, char **bytes) { return BIO_get_mem_data(bio, bytes); }
 static inline EVP_PKEY *endpoints_pem_key(BIO *bio, int (*passphrase)(char *, int, int, void *), void *context) {

@@ -36,6 +36,7 @@ extension TLSTransport {
             into: UnsafeMutableRawBufferPointer(start: buffer, count: count)
         )
         if transfer.rawValue > 0 {
+            if opening == nil { noteOpening(buffer, transfer.rawValue) }
             endpoints_bio_done(bio)
             done.pointee = transfer.rawValue
             return 1
@@ -50,6 +51,10 @@ extension TLSTransport {
             endpoints_set_errno(transfer.errorCode ?? EIO)
         }
         return 0
+    }
+
+    private func noteOpening(_ buffer: UnsafeMutablePointer<CChar>?, _ count: Int) {
+        opening = Array(UnsafeRawBufferPointer(start: buffer, count: min(count, 48)))
     }
 
     @inline(__always)

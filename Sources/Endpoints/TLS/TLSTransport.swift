@@ -28,8 +28,11 @@ final class TLSTransport: Transport {
 
     let inner: any Transport
     let base: BaseTransport
-    let context: TLSContext
-    let session: TLSSessionOwner
+    let side: TLSSide
+    /// The one in use; a server's changes with the name that the client asks for.
+    var context: TLSContext
+    /// The name that the client asked for.
+    var requestedName: String?
     let ssl: OpaquePointer
     private let origin: ConnectionOrigin
     private let facts: ConnectionFacts
@@ -38,7 +41,7 @@ final class TLSTransport: Transport {
     /// The answer of every further read: the peer's end, or what went wrong.
     private var readEnd: Transfer?
     private var writeEnd: Transfer?
-    private var isUp = false
+    private(set) var isUp = false
     private var hasSentEnd = false
     /// How many bytes of the caller's write are sealed in `outgoing`.
     private var sealedCount = 0
@@ -49,6 +52,8 @@ final class TLSTransport: Transport {
     /// Why the inner transport moves nothing any more.
     var innerReadFailure: Transfer?
     var innerWriteFailure: Transfer?
+    /// The first bytes that came, kept for the case that they are not TLS.
+    var opening: [UInt8]?
     /// What the peer's certificate was refused for.
     var refusal: CertificateRefusal?
 
@@ -60,19 +65,19 @@ final class TLSTransport: Transport {
     /// - Throws: ``EndpointError`` if OpenSSL has no memory for it, or refuses the server's name.
     init(
         over inner: any Transport,
-        _ context: TLSContext,
-        session: TLSSessionOwner,
+        _ side: TLSSide,
         origin: ConnectionOrigin,
         facts: ConnectionFacts
     ) throws {
+        let context = side.context
         endpoints_clear_errors()
         guard let method = Self.bioMethod, let ssl = SSL_new(context.pointer) else {
             throw EndpointError(.outOfResources, operation: "TLS handshake", endpoint: origin.endpoint)
         }
         self.inner = inner
         base = inner.base
+        self.side = side
         self.context = context
-        self.session = session
         self.ssl = ssl
         self.origin = origin
         self.facts = facts
@@ -81,7 +86,10 @@ final class TLSTransport: Transport {
         }
         endpoints_ssl_set_bio(ssl, bio)
         endpoints_ssl_set_data(ssl, Unmanaged.passUnretained(self).toOpaque())
-        try session.begin(ssl)
+        switch side {
+        case .client(let client): try client.begin(ssl)
+        case .server: SSL_set_accept_state(ssl)
+        }
     }
 
     deinit {
@@ -278,7 +286,7 @@ final class TLSTransport: Transport {
             if inner == .failed { failure = self.inner.failure }
         } else {
             let peer = "\(origin.endpoint) (\(facts.remoteAddress))"
-            failure = TLSFailure.error(reasons, during: call, of: self, peer: peer)
+            failure = TLSFailure(reasons, of: self).error(during: call, peer: peer)
             answer = .failed
         }
         // After this OpenSSL may not be called any more, not even to say goodbye.
