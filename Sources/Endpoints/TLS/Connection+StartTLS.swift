@@ -85,18 +85,15 @@ extension Connection {
     }
 
     private func shakeHands(_ tls: TLSTransport, peer: String, timeout: Duration?) async throws {
-        var hasExpired = false
-        let timer = timeout.map { timeout in
-            loop.schedule(at: loop.now &+ timeout.nanosecondsClamped) {
-                hasExpired = true
-                self.wake(self.readGate)
-            }
+        let deadline = timeout.map { loop.now &+ $0.nanosecondsClamped }
+        let timer = deadline.map { deadline in
+            loop.schedule(at: deadline) { self.wake(self.readGate) }
         }
         defer { if let timer { loop.cancel(timer) } }
         while true {
             if Task.isCancelled { throw CancellationError() }
             if phase != .open { throw refusal("read") }
-            if hasExpired, let timeout {
+            if let timeout, let deadline, loop.now >= deadline {
                 throw EndpointError(
                     .timedOut,
                     operation: "TLS handshake",
@@ -112,7 +109,7 @@ extension Connection {
                 await waitToRead(transfer)
                 continue
             }
-            if let failure = tls.failure { 
+            if let failure = tls.failure {
                 await lingerAfterAlert()
                 throw failure
             }
@@ -131,14 +128,11 @@ extension Connection {
     /// take our alert with it.
     private func lingerAfterAlert() async {
         base.shutDownWrite()
-        var hasExpired = false
-        let timer = loop.schedule(at: loop.now &+ Self.lingerLimit / 2) {
-            hasExpired = true
-            self.wake(self.readGate)
-        }
+        let deadline = loop.now &+ Self.lingerLimit / 2
+        let timer = loop.schedule(at: deadline) { self.wake(self.readGate) }
         defer { loop.cancel(timer) }
         var left = Self.mostDiscarded
-        while phase == .open && left > 0 && !hasExpired && !Task.isCancelled {
+        while phase == .open && left > 0 && loop.now < deadline && !Task.isCancelled {
             let transfer = base.discard()
             if transfer.rawValue > 0 {
                 left -= transfer.rawValue
