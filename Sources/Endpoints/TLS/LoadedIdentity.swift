@@ -23,7 +23,8 @@ struct LoadedIdentity {
         certificateArgument: String
     ) throws {
         let certificateFile = identity.certificate ?? identity.privateKey
-        let certificates = try PEMFile(certificateFile, argument: certificateArgument).certificates()
+        let certificates = try PEMFile(certificateFile, argument: certificateArgument)
+            .certificates()
         let key = try PEMFile(identity.privateKey, argument: "privateKey").privateKey(passphrase)
         guard let leaf = certificates.first(where: { key.fits($0) }) else {
             throw TLSFileError(

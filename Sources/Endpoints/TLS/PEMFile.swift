@@ -48,7 +48,8 @@ struct PEMFile {
 
     private func withBIO<Result>(_ body: (OpaquePointer) throws -> Result) throws -> Result {
         try bytes.withUnsafeBytes { buffer in
-            guard let bio = BIO_new_mem_buf(buffer.baseAddress, Int32(clamping: buffer.count)) else {
+            guard let bio = BIO_new_mem_buf(buffer.baseAddress, Int32(clamping: buffer.count))
+            else {
                 throw refusal("is empty")
             }
             defer { BIO_free(bio) }

@@ -124,7 +124,9 @@ public struct TLSCertificate: Sendable, Hashable, CustomStringConvertible {
             initialized = Int(max(i2d_X509_PUBKEY(key, &start), 0))
         }
         var digest = [UInt8](repeating: 0, count: 32)
-        guard EVP_Digest(bytes, bytes.count, &digest, nil, EVP_sha256(), nil) == 1 else { return nil }
+        guard EVP_Digest(bytes, bytes.count, &digest, nil, EVP_sha256(), nil) == 1 else {
+            return nil
+        }
         return TLSPin(digest: digest)
     }
 
@@ -150,7 +152,8 @@ public struct TLSCertificate: Sendable, Hashable, CustomStringConvertible {
         var bytes: UnsafeMutablePointer<CChar>?
         let count = endpoints_bio_bytes(bio, &bytes)
         guard let bytes, count > 0 else { return "" }
-        return UnsafeRawBufferPointer(start: bytes, count: count).withMemoryRebound(to: UInt8.self) {
+        return UnsafeRawBufferPointer(start: bytes, count: count).withMemoryRebound(to: UInt8.self)
+        {
             String(decoding: $0, as: UTF8.self)
         }
     }
@@ -164,7 +167,9 @@ extension SocketAddress {
         guard addressBytes.count == 4 || addressBytes.count == 16,
             inet_ntop(family, addressBytes.baseAddress, &storage, socklen_t(storage.count)) != nil
         else { return nil }
-        let text = storage.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let text = storage.withUnsafeBytes {
+            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+        }
         self.init(literal: text, port: 0)
     }
 }

@@ -96,7 +96,8 @@ let stapleResponse: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) ->
 
 /// Looks at the response that the server stapled: 1 is fine, 0 refuses the server.
 let checkStapledResponse: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int32 = {
-    ssl, _ in
+    ssl,
+    _ in
     guard let transport = TLSTransport.of(ssl) else { return 0 }
     var response: UnsafePointer<UInt8>?
     let count = endpoints_ssl_status(ssl, &response)

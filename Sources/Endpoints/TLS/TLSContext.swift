@@ -70,7 +70,10 @@ final class TLSContext: @unchecked Sendable {
 
     private func apply() throws {
         let newest = settings.maximumVersion?.number ?? 0
-        try check(endpoints_ctx_set_versions(pointer, settings.minimumVersion.number, newest), "versions")
+        try check(
+            endpoints_ctx_set_versions(pointer, settings.minimumVersion.number, newest),
+            "versions"
+        )
         SSL_CTX_set_security_level(pointer, Self.securityLevel)
         var options = ENDPOINTS_SSL_OPTIONS
         if isServer { options |= ENDPOINTS_SSL_SERVER_OPTIONS }

@@ -84,7 +84,9 @@ struct TLSFailure {
         }
         if let reason = errors.first(where: { $0.library == ERR_LIB_SSL })?.reason {
             if reason == SSL_R_UNEXPECTED_EOF_WHILE_READING { return cutOff(isHandshake, made) }
-            if let (sentence, advice) = known(reason) { return made(.handshakeFailed, sentence, advice) }
+            if let (sentence, advice) = known(reason) {
+                return made(.handshakeFailed, sentence, advice)
+            }
         }
         guard let last = errors.last else { return cutOff(isHandshake, made) }
         return made(isHandshake ? .handshakeFailed : .connectionReset, "TLS failed: \(last.text)")

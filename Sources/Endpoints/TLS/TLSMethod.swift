@@ -12,7 +12,9 @@ enum TLSMethod: String, Sendable, Hashable {
 }
 
 extension TLSMethod: EndpointArgumentValue {
-    private static let obsolete = ["SSLv2_METHOD", "SSLv3_METHOD", "TLSv1_METHOD", "TLSv1_1_METHOD"]
+    private static let obsolete = [
+        "SSLv2_METHOD", "SSLv3_METHOD", "TLSv1_METHOD", "TLSv1_1_METHOD",
+    ]
 
     static var argumentFormat: EndpointArgumentFormat<TLSMethod> {
         let choices = ["TLS_METHOD", "SSLv23_METHOD", "TLSv1_2_METHOD", "TLSv1_3_METHOD"]

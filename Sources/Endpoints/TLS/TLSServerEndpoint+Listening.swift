@@ -171,7 +171,9 @@ extension TLSListening {
     }
 
     func validateSecurity() throws {
-        if method != nil, configuration.minimumVersion != .tls12 || configuration.maximumVersion != nil {
+        if method != nil,
+            configuration.minimumVersion != .tls12 || configuration.maximumVersion != nil
+        {
             throw EndpointArgumentError(
                 "says the same as minimumVersion and maximumVersion; give one of them",
                 argument: "sslmethod"
@@ -237,9 +239,16 @@ extension TLSListening {
         if configuration.directory != nil { interval = interval ?? TLSDefaults.directoryInterval }
         // Lives as long as the listener, which holds the stage, which holds this.
         let watcher = interval.map { interval in
-            CertificateWatcher(state, effective, every: interval, endpoint: description, in: context)
+            CertificateWatcher(
+                state,
+                effective,
+                every: interval,
+                endpoint: description,
+                in: context
+            )
         }
-        return context.preparing("TLS handshake", timeout: configuration.handshakeTimeout) { inner in
+        return context.preparing("TLS handshake", timeout: configuration.handshakeTimeout) {
+            inner in
             let generation = withExtendedLifetime(watcher) { state.current ?? generation }
             return try await inner.secure(
                 .server(generation),

@@ -70,6 +70,7 @@ final class TLSSessionCache: Sendable {
 
     private static func isUsable(_ session: OpaquePointer) -> Bool {
         let end = SSL_SESSION_get_time(session) + SSL_SESSION_get_timeout(session)
-        return SSL_SESSION_is_resumable(session) == 1 && end > TLSCertificate.Time.now.secondsSince1970
+        return SSL_SESSION_is_resumable(session) == 1
+            && end > TLSCertificate.Time.now.secondsSince1970
     }
 }

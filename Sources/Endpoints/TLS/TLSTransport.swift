@@ -72,7 +72,11 @@ final class TLSTransport: Transport {
         let context = side.context
         endpoints_clear_errors()
         guard let method = Self.bioMethod, let ssl = SSL_new(context.pointer) else {
-            throw EndpointError(.outOfResources, operation: "TLS handshake", endpoint: origin.endpoint)
+            throw EndpointError(
+                .outOfResources,
+                operation: "TLS handshake",
+                endpoint: origin.endpoint
+            )
         }
         self.inner = inner
         base = inner.base
@@ -82,7 +86,11 @@ final class TLSTransport: Transport {
         self.origin = origin
         self.facts = facts
         guard let bio = endpoints_bio_new(method, Unmanaged.passUnretained(self).toOpaque()) else {
-            throw EndpointError(.outOfResources, operation: "TLS handshake", endpoint: origin.endpoint)
+            throw EndpointError(
+                .outOfResources,
+                operation: "TLS handshake",
+                endpoint: origin.endpoint
+            )
         }
         endpoints_ssl_set_bio(ssl, bio)
         endpoints_ssl_set_data(ssl, Unmanaged.passUnretained(self).toOpaque())

@@ -48,7 +48,9 @@ public enum TrustRoots: Sendable, Hashable {
 }
 
 /// Whether a server wants a certificate of its clients.
-public enum ClientCertificateRequest: String, Sendable, Hashable, CaseIterable, EndpointArgumentValue {
+public enum ClientCertificateRequest: String, Sendable, Hashable, CaseIterable,
+    EndpointArgumentValue
+{
     /// It asks for none.
     case none
     /// It asks, and serves those that have none, too. A bad one is refused.

@@ -25,7 +25,10 @@ struct TLSConnectionTests {
         await server.close()
     }
 
-    @Test("bytes arrive as they were sent, in both directions", arguments: [1, 64, 16_384, 100_000])
+    @Test(
+        "bytes arrive as they were sent, in both directions",
+        arguments: [1, 64, 16_384, 100_000]
+    )
     func echo(count: Int) async throws {
         let (client, server) = try await TLSTesting.pair()
         let bytes = pattern(count)
