@@ -15,11 +15,13 @@ let package = Package(
     ],
     targets: [
         .target(name: "CEndpoints"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "EventLoop", dependencies: ["CEndpoints"]),
         .target(
             name: "Endpoints",
             dependencies: [
                 "CEndpoints",
+                "COpenSSL",
                 "EventLoop",
                 .product(name: "Logging", package: "swift-log"),
             ],

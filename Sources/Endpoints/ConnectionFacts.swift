@@ -7,17 +7,33 @@ final class ConnectionFacts: Sendable {
     let remoteAddress: SocketAddress
     let peerCredentials: PeerCredentials?
     let timeline: ConnectionTimeline?
+    let tls: TLSFacts?
 
     init(
         localAddress: SocketAddress,
         remoteAddress: SocketAddress,
         timeline: ConnectionTimeline? = nil,
-        peerCredentials: PeerCredentials? = nil
+        peerCredentials: PeerCredentials? = nil,
+        tls: TLSFacts? = nil
     ) {
         self.localAddress = localAddress
         self.remoteAddress = remoteAddress
         self.timeline = timeline
         self.peerCredentials = peerCredentials
+        self.tls = tls
+    }
+
+    /// The same, after a TLS handshake.
+    func with(tls: TLSFacts, handshake: ConnectionTimeline.Phase) -> ConnectionFacts {
+        var timeline = timeline ?? ConnectionTimeline()
+        timeline.handshake = handshake
+        return ConnectionFacts(
+            localAddress: localAddress,
+            remoteAddress: remoteAddress,
+            timeline: timeline,
+            peerCredentials: peerCredentials,
+            tls: tls
+        )
     }
 }
 
@@ -43,6 +59,8 @@ public struct ConnectionTimeline: Sendable, Hashable {
     public var resolve: Phase?
     /// Connecting the socket.
     public var connect: Phase?
+    /// The TLS handshake; of several the last.
+    public var handshake: Phase?
 
     /// A timeline in which nothing has happened yet.
     public init() {}

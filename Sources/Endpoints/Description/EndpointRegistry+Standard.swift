@@ -9,6 +9,10 @@ extension EndpointRegistry {
         registry.register(TCP6ServerEndpoint.self)
         registry.register(UNIXServerEndpoint.self)
         registry.register(StdioEndpoint.self)
+        registry.register(TLSClientEndpoint.self)
+        registry.register(SSLClientEndpoint.self)
+        registry.register(TLSServerEndpoint.self)
+        registry.register(SSLServerEndpoint.self)
         return registry
     }()
 }

@@ -1,0 +1,196 @@
+// TLS as a server: on a TCP port, or over any endpoint that listens.
+//
+// The string has two forms. Twisted's `tls:` begins with a directory of PEM files from which the
+// client's name chooses; ours begins with a port and names files. What the first argument is shows in
+// its text: digits are a port.
+
+import EventLoop
+import Logging
+
+/// Listens for TLS: `tls:PORT:privateKey=FILE`, or `tls:DIRECTORY`.
+public struct TLSServerEndpoint: ServerEndpoint, EndpointKind {
+    /// The kind's name.
+    public static let kind = "tls"
+    /// What it is for.
+    public static let summary = "listens for TLS, by IPv6 and IPv4"
+    /// The arguments of the string.
+    public static let arguments: [EndpointArgument<TLSServerEndpoint>] =
+        [
+            .optional("port", \.port, help: "port to listen on; 443 with a directory"),
+            .optional(
+                "path",
+                \.configuration.directory,
+                help: "directory of PEM files; the client's name chooses"
+            ),
+            .optional(
+                "interface",
+                \.interface,
+                as: .interface,
+                help: "local address to listen on; :: for all, of both families"
+            ),
+            .optional(
+                "backlog",
+                \.backlog,
+                as: .backlog,
+                help: "connections that may wait to be accepted"
+            ),
+            .optional("endpoint", \.endpoint, help: "what to listen on instead of TCP"),
+        ] + securityArguments + optionArguments
+
+    /// The port; with 0 the system takes a free one, `nil` is 443.
+    public var port: UInt16?
+    /// The local address to listen on, or its name; `::` for all, of both families.
+    public var interface = "::"
+    /// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+    public var backlog = 4096
+    /// The options of the socket.
+    public var options = TCPOptions()
+    /// What to listen on; TCP unless told.
+    public var endpoint: (any ServerEndpoint)?
+    /// How to speak TLS.
+    public var configuration = TLSServerConfiguration(privateKey: TLSDefaults.privateKey)
+    var method: TLSMethod?
+
+    /// Makes an endpoint with the key and certificate in `server.pem`.
+    public init() {}
+
+    /// Makes an endpoint on a TCP port.
+    ///
+    /// - Parameters:
+    ///   - port: The port; with 0 the system takes a free one.
+    ///   - interface: The local address; `::` for all, of both families.
+    ///   - configuration: How to speak TLS.
+    public init(port: UInt16, interface: String = "::", _ configuration: TLSServerConfiguration) {
+        self.port = port
+        self.interface = interface
+        self.configuration = configuration
+    }
+
+    /// Digits are the port; anything else is a directory, and port, backlog and interface may follow.
+    public static func argumentName(
+        at position: Int,
+        in description: EndpointDescription
+    ) -> String? {
+        let first = description.arguments.first { $0.position == 0 }?.text ?? ""
+        if first.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
+            return position == 0 ? "port" : nil
+        }
+        let names = ["path", "port", "backlog", "interface"]
+        return position < names.count ? names[position] : nil
+    }
+
+    /// Refuses what is missing, and what would have no effect.
+    public func validate() throws {
+        if let endpoint {
+            if port != nil || interface != "::" || backlog != 4096 {
+                throw EndpointArgumentError(
+                    "has no effect with an endpoint",
+                    argument: port != nil ? "port" : interface != "::" ? "interface" : "backlog",
+                    hint: "give it to the inner endpoint, \(endpoint)"
+                )
+            }
+        } else if port == nil, configuration.directory == nil {
+            throw EndpointArgumentError("needs the argument \"port\", a port from 0 to 65535")
+        }
+        try validateSecurity()
+    }
+
+    /// Listens; see ``ServerEndpoint/listen(in:)``. Files are read first.
+    public func listen(in context: EndpointContext) async throws -> Listener {
+        let context = try prepare(context)
+        if let endpoint { return try await endpoint.listen(in: context) }
+        return try await TCPListening.listen(
+            port: port ?? 443,
+            interface: interface.isEmpty ? "::" : interface,
+            family: HostName.family(ofLiteral: interface) ?? .ipv6,
+            backlog: backlog,
+            options: options,
+            endpoint: description,
+            in: context
+        )
+    }
+}
+
+/// Listens for TLS, as old strings have it: `ssl:PORT:privateKey=FILE`, by IPv4.
+public struct SSLServerEndpoint: ServerEndpoint, EndpointKind {
+    /// The kind's name.
+    public static let kind = "ssl"
+    /// What it is for.
+    public static let summary = "listens for TLS, by IPv4; the old name of tls"
+    /// The arguments of the string.
+    public static let arguments: [EndpointArgument<SSLServerEndpoint>] =
+        [
+            .required("port", \.port, position: 0, help: "port to listen on; 0 takes a free one"),
+            .optional(
+                "interface",
+                \.interface,
+                as: .interface,
+                position: 4,
+                help: "local address to listen on; empty for all of IPv4"
+            ),
+            .optional(
+                "backlog",
+                \.backlog,
+                as: .backlog,
+                position: 5,
+                help: "connections that may wait to be accepted"
+            ),
+        ] + securityArguments + optionArguments
+
+    /// The port; with 0 the system takes a free one.
+    public var port: UInt16 = 0
+    /// The local address to listen on, or its name; empty for all of IPv4.
+    public var interface = ""
+    /// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+    public var backlog = 4096
+    /// The options of the socket.
+    public var options = TCPOptions()
+    /// How to speak TLS.
+    public var configuration = TLSServerConfiguration(privateKey: TLSDefaults.privateKey)
+    var method: TLSMethod?
+
+    /// Makes an endpoint with the key and certificate in `server.pem`.
+    public init() {}
+
+    /// Refuses what would have no effect.
+    public func validate() throws { try validateSecurity() }
+
+    /// Listens; see ``ServerEndpoint/listen(in:)``. Files are read first.
+    public func listen(in context: EndpointContext) async throws -> Listener {
+        try await TCPListening.listen(
+            port: port,
+            interface: interface,
+            family: HostName.family(ofLiteral: interface) ?? .ipv4,
+            backlog: backlog,
+            options: options,
+            endpoint: description,
+            in: try prepare(context)
+        )
+    }
+}
+
+extension TLSServerEndpoint: TLSListening {}
+extension SSLServerEndpoint: TLSListening {}
+
+/// What is so unless a string says otherwise.
+enum TLSDefaults {
+    static let privateKey = "server.pem"
+    /// How often a directory is looked at.
+    static let directoryInterval: Duration = .seconds(10)
+}
+
+extension ServerEndpoint where Self == TLSServerEndpoint {
+    /// Listens for TLS on a TCP port.
+    ///
+    /// - Parameters:
+    ///   - port: The port; with 0 the system takes a free one.
+    ///   - interface: The local address; `::` for all, of both families.
+    ///   - configuration: How to speak TLS.
+    public static func tls(
+        port: UInt16,
+        interface: String = "::",
+        _ configuration: TLSServerConfiguration
+    ) -> TLSServerEndpoint {
+        TLSServerEndpoint(port: port, interface: interface, configuration)
+    }
+}
