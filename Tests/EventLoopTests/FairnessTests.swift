@@ -40,6 +40,7 @@ struct FairnessTests {
         try await withLoops { group in
             let loop = group.next()
             let mayEnd = Flag()
+            defer { mayEnd.set() }
             let hops = Counter()
             let flood = Task(executorPreference: loop) {
                 await withTaskGroup(of: Void.self) { tasks in
