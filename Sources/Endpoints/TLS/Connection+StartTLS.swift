@@ -110,7 +110,7 @@ extension Connection {
                 continue
             }
             if let failure = tls.failure {
-                await lingerAfterAlert()
+                if tls.mustLingerAfterAlert { await lingerAfterAlert() }
                 throw failure
             }
             if transfer == .moved(0) {
@@ -145,6 +145,13 @@ extension Connection {
 }
 
 extension TLSTransport {
+    /// Whether the peer speaks TLS, and so may read our alert, and may be sending still: a client
+    /// goes on when it has shown its certificate.
+    fileprivate var mustLingerAfterAlert: Bool {
+        guard let type = opening?.first, (20...24).contains(type) else { return false }
+        return context.isServer || base.unreadCount > 0
+    }
+
     /// What was agreed on.
     fileprivate func facts() -> TLSFacts {
         let name: String? =
@@ -152,8 +159,7 @@ extension TLSTransport {
             case .client(let client): client.serverName.isAddress ? nil : client.serverName.text
             case .server: requestedName
             }
-        let isServer = if case .server = side { true } else { false }
-        return TLSFacts(ssl, isServer: isServer, verifies: context.verifies, serverName: name)
+        return TLSFacts(ssl, isServer: context.isServer, verifies: context.verifies, serverName: name)
     }
 }
 

@@ -28,7 +28,7 @@ public struct TLSClientEndpoint: ClientEndpoint, EndpointKind {
     public var host = ""
     /// The port, from 1; not looked at over another endpoint.
     public var port: UInt16 = 0
-    /// How long all of connecting may take: look-up, attempts, handshake. 30 seconds unless told.
+    /// How long all of connecting may take, look-up, attempts and handshake; 30 seconds unless told.
     public var timeout: Duration = .seconds(30)
     /// The local address to connect from; the system chooses unless told.
     public var bindAddress: String?
@@ -129,7 +129,7 @@ public struct SSLClientEndpoint: ClientEndpoint, EndpointKind {
     public var host = ""
     /// The port, from 1.
     public var port: UInt16 = 0
-    /// How long all of connecting may take: look-up, attempts, handshake. 30 seconds unless told.
+    /// How long all of connecting may take, look-up, attempts and handshake; 30 seconds unless told.
     public var timeout: Duration = .seconds(30)
     /// The local address to connect from; the system chooses unless told.
     public var bindAddress: String?
@@ -205,6 +205,7 @@ extension ClientEndpoint where Self == TLSClientEndpoint {
     ///   - host: A name or an address literal, which the peer must prove to be.
     ///   - port: The port, from 1.
     ///   - configuration: How to speak TLS.
+    /// - Returns: The endpoint.
     public static func tls(
         host: String,
         port: UInt16,

@@ -2,28 +2,6 @@
 // its copies, so that `reload()` reaches whoever uses the configuration, and so that ticket keys
 // outlive the certificates.
 
-/// A private key and the certificate for it.
-public struct TLSIdentity: Sendable, Hashable {
-    /// A PEM file with the private key.
-    public var privateKey: String
-    /// A PEM file with the certificate, and perhaps the chain behind it; the key's file unless told.
-    public var certificate: String?
-    /// A PEM file with more certificates of the chain.
-    public var chain: String?
-
-    /// Makes one of PEM files.
-    ///
-    /// - Parameters:
-    ///   - privateKey: The private key's file.
-    ///   - certificate: The certificate's file; the key's own unless told.
-    ///   - chain: More certificates of the chain.
-    public init(privateKey: String, certificate: String? = nil, chain: String? = nil) {
-        self.privateKey = privateKey
-        self.certificate = certificate
-        self.chain = chain
-    }
-}
-
 /// How a server speaks TLS: secure unless told otherwise.
 ///
 /// Files are read when an endpoint begins to listen, or when the first connection is upgraded, and
@@ -132,30 +110,4 @@ public struct TLSServerConfiguration: Sendable {
             keyLog: keyLog
         )
     }
-}
-
-/// What both sides of TLS can be told.
-struct TLSSettings {
-    var minimumVersion: TLSVersion
-    var maximumVersion: TLSVersion?
-    var ciphers: String?
-    var cipherSuites: String?
-    var groups: String?
-    var applicationProtocols: [String]
-    var trustRoots: TrustRoots?
-    var trustArgument: String
-    var revocationLists: [String]
-    var isStrict: Bool
-    var pins: [TLSPin]
-    var verification: (@Sendable ([TLSCertificate]) throws -> Void)?
-    var toleratesTruncation: Bool
-    var keyLog: String?
-}
-
-/// Which side of TLS to be, for ``Connection/startTLS(_:timeout:)``.
-public enum TLSRole: Sendable {
-    /// The client; the peer must prove that it is `serverName`, a DNS name or an IP address.
-    case client(serverName: String, TLSClientConfiguration = TLSClientConfiguration())
-    /// The server.
-    case server(TLSServerConfiguration)
 }

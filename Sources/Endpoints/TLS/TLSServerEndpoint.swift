@@ -95,7 +95,7 @@ public struct TLSServerEndpoint: ServerEndpoint, EndpointKind {
         try validateSecurity()
     }
 
-    /// Listens; see ``ServerEndpoint/listen(in:)``. Files are read first.
+    /// Reads the files, then listens; see ``ServerEndpoint/listen(in:)``.
     public func listen(in context: EndpointContext) async throws -> Listener {
         let context = try prepare(context)
         if let endpoint { return try await endpoint.listen(in: context) }
@@ -155,7 +155,7 @@ public struct SSLServerEndpoint: ServerEndpoint, EndpointKind {
     /// Refuses what would have no effect.
     public func validate() throws { try validateSecurity() }
 
-    /// Listens; see ``ServerEndpoint/listen(in:)``. Files are read first.
+    /// Reads the files, then listens; see ``ServerEndpoint/listen(in:)``.
     public func listen(in context: EndpointContext) async throws -> Listener {
         try await TCPListening.listen(
             port: port,
@@ -186,6 +186,7 @@ extension ServerEndpoint where Self == TLSServerEndpoint {
     ///   - port: The port; with 0 the system takes a free one.
     ///   - interface: The local address; `::` for all, of both families.
     ///   - configuration: How to speak TLS.
+    /// - Returns: The endpoint.
     public static func tls(
         port: UInt16,
         interface: String = "::",

@@ -128,7 +128,21 @@ final class TLSTransport: Transport {
             }
             isUp = true
         }
-        return flush() ?? .moved(1)
+        guard let blocked = flush() else { return .moved(1) }
+        if blocked.wouldBlock { return blocked }
+        // Only tickets were left for a server to send: a peer that is gone already needs none.
+        return context.isServer ? .moved(1) : lastWords(or: blocked)
+    }
+
+    /// Why the peer has gone, if it said so.
+    private func lastWords(or transfer: Transfer) -> Transfer {
+        var byte: UInt8 = 0
+        var count = 0
+        endpoints_clear_errors()
+        let result = SSL_peek_ex(ssl, &byte, 1, &count)
+        if result == 1 { return transfer }
+        let answer = outcome(of: result, during: .handshake)
+        return answer == .failed ? answer : transfer
     }
 
     // MARK: reading
@@ -276,7 +290,7 @@ final class TLSTransport: Transport {
         case write
     }
 
-    /// Turns a result that is not success into an answer. Right after the call, nothing between.
+    /// Turns a result that is not success into an answer; right after the call, nothing between.
     private func outcome(of result: Int32, during call: Call) -> Transfer {
         switch SSL_get_error(ssl, result) {
         case SSL_ERROR_WANT_READ: return .needsReadable

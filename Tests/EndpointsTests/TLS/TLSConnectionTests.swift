@@ -67,7 +67,7 @@ struct TLSConnectionTests {
         server.base.shutDownWrite()
         let error = await TLSTesting.failure { _ = try await client.read(atMost: 1) }
         #expect(error?.code == .truncated)
-        #expect("\(error?.description ?? "")".contains("without close_notify"))
+        #expect(error.says("without close_notify"))
         guard case .truncated = try await client.ended() else {
             Issue.record("not told as truncated")
             return

@@ -82,3 +82,8 @@ func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
         return UInt8(truncatingIfNeeded: state >> 56)
     }
 }
+
+extension EndpointError? {
+    /// Whether the one line that a user reads has these words in it.
+    func says(_ words: String) -> Bool { self?.description.contains(words) == true }
+}

@@ -1,0 +1,199 @@
+import Testing
+
+@testable import Endpoints
+
+@Suite("Verifying a server", .timeLimit(.minutes(1)), .tags(.security))
+struct TLSCertificateTests {
+    @Test(
+        "good certificates are accepted",
+        arguments: [
+            ("localhost", "localhost", "localhost.key"), ("localhost", "127.0.0.1", "localhost.key"),
+            ("localhost", "::1", "localhost.key"), ("localhost", "LOCALHOST.", "localhost.key"),
+            ("wildcard", "a.example.com", "wildcard.key"),
+            ("full-chain", "localhost", "behind-intermediate.key"),
+            ("reversed-chain", "localhost", "behind-intermediate.key"),
+        ]
+    )
+    func good(name: String, serverName: String, key: String) async throws {
+        let zoo = try TLSTesting.zoo()
+        let server = TLSServerConfiguration(
+            privateKey: zoo.file(key),
+            certificate: zoo.file("\(name).pem")
+        )
+        let (client, far) = try await TLSTesting.pair(nil, server, serverName: serverName)
+        #expect(client.tls?.isPeerVerified == true)
+        await client.close()
+        await far.close()
+    }
+
+    @Test(
+        "bad certificates are refused, each in its words",
+        arguments: [
+            ("wrong-name", "localhost", "is for \"example.org\", \"www.example.org\", not \"localhost\""),
+            ("localhost", "192.0.2.1", "not \"192.0.2.1\""),
+            ("only-common-name", "localhost", "for no name (its subjectAltName is empty)"),
+            ("wildcard", "example.com", "\"*.example.com\", not \"example.com\""),
+            ("wildcard", "a.b.example.com", "not \"a.b.example.com\""),
+            ("expired", "localhost", "\"CN=expired\" expired on 20"),
+            ("for-clients-only", "localhost", "not meant for this side"),
+            ("behind-intermediate", "localhost", "\"CN=intermediate\" of certificate"),
+            ("constrained-chain", "localhost", "may not vouch for"),
+            ("self-signed", "localhost", "is self-signed, and not trusted"),
+            ("stranger", "localhost", "is not trusted"),
+        ]
+    )
+    func bad(name: String, serverName: String, words: String) async throws {
+        let zoo = try TLSTesting.zoo()
+        let keys = ["constrained-chain": "against-constraint"]
+        let server = TLSServerConfiguration(
+            privateKey: zoo.file("\(keys[name] ?? name).key"),
+            certificate: zoo.file("\(name).pem")
+        )
+        let errors = try await TLSTesting.refusals(
+            try TLSTesting.client(),
+            server,
+            serverName: serverName
+        )
+        #expect(errors.client?.code == .certificateInvalid)
+        let text = errors.client?.description ?? ""
+        #expect(text.contains(words), "\(text)")
+        #expect(text.contains("TLS handshake with \(serverName)"), "\(text)")
+        #expect(errors.server?.code == .handshakeFailed)
+        #expect(errors.server.says("peer"))
+    }
+
+    @Test("a revoked certificate is refused, and one without a list, too")
+    func revoked() async throws {
+        let zoo = try TLSTesting.zoo()
+        var client = try TLSTesting.client()
+        client.revocationLists = [zoo.file("crl.pem")]
+        var errors = try await TLSTesting.refusals(client, try TLSTesting.server("revoked"))
+        #expect(errors.client.says("\"CN=revoked\" has been revoked"))
+        let server = TLSServerConfiguration(
+            privateKey: zoo.file("behind-intermediate.key"),
+            certificate: zoo.file("full-chain.pem")
+        )
+        errors = try await TLSTesting.refusals(client, server)
+        #expect(errors.client.says("there is no revocation list"))
+        let (near, far) = try await TLSTesting.pair(client, try TLSTesting.server())
+        await near.close()
+        await far.close()
+    }
+
+    @Test("a pinned key must be in the chain")
+    func pins() async throws {
+        let zoo = try TLSTesting.zoo()
+        let authority = try #require(
+            try PEMFile(zoo.file("ca.pem"), argument: "").certificates().first?.pin
+        )
+        var client = try TLSTesting.client()
+        client.pins = [authority]
+        let (near, far) = try await TLSTesting.pair(client)
+        await near.close()
+        await far.close()
+        client.pins = [try #require(TLSPin(digest: [UInt8](repeating: 1, count: 32)))]
+        let errors = try await TLSTesting.refusals(client, try TLSTesting.server())
+        #expect(errors.client?.code == .certificateInvalid)
+        #expect(errors.client.says("pinned"))
+        #expect(TLSPin(authority.text) == authority)
+    }
+
+    @Test("the program may refuse what OpenSSL accepts")
+    func verification() async throws {
+        struct NotOnTheList: Error {}
+        var client = try TLSTesting.client()
+        client.verification = { chain in
+            if chain.first?.names.contains("localhost") == true { throw NotOnTheList() }
+        }
+        let errors = try await TLSTesting.refusals(client, try TLSTesting.server())
+        #expect(errors.client?.code == .certificateInvalid)
+        #expect(errors.client.says("NotOnTheList"))
+    }
+
+    @Test("whom to trust can be a directory")
+    func directory() async throws {
+        let zoo = try TLSTesting.zoo()
+        let (near, far) = try await TLSTesting.pair(TLSClientConfiguration(trustRoots: .path(zoo.path)))
+        await near.close()
+        await far.close()
+    }
+
+    @Test("no trust is nobody's trust: the system does not know our authority")
+    func system() async throws {
+        let errors = try await TLSTesting.refusals(
+            TLSClientConfiguration(),
+            try TLSTesting.server()
+        )
+        // On a machine without any roots it is the configuration that is refused.
+        let code = errors.client?.code
+        #expect(code == .certificateInvalid || code == .invalidArgument)
+    }
+
+    @Test("checking nothing must be asked for by its name")
+    func nobody() async throws {
+        let (near, far) = try await TLSTesting.pair(
+            TLSClientConfiguration(trustRoots: .insecurelyTrustsAnybody),
+            try TLSTesting.server("self-signed"),
+            serverName: "anything.example"
+        )
+        #expect(near.tls?.isPeerVerified == false)
+        #expect(near.tls?.peerCertificates.first?.subject == "CN=localhost")
+        await near.close()
+        await far.close()
+    }
+}
+
+@Suite("Certificate files")
+struct TLSFileTests {
+    @Test(
+        "a file that cannot serve is refused by name and reason",
+        arguments: [
+            ("missing.key", "localhost.pem", "privateKey \"…/missing.key\": no such file or directory (ENOENT)"),
+            ("localhost.key", "missing.pem", "certificate \"…/missing.pem\": no such file or directory (ENOENT)"),
+            ("one.key", "localhost.pem", "does not fit the certificate in \"…/localhost.pem\""),
+            ("localhost.pem", "localhost.pem", "privateKey \"…/localhost.pem\": holds no private key"),
+            ("localhost.key", "localhost.key", "\"…/localhost.key\": holds no certificate"),
+            ("localhost.key", "localhost.der", "it seems to be DER; openssl x509 -inform DER"),
+            ("encrypted.key", "localhost.pem", "the key is encrypted; give its passphrase"),
+            ("weak-key.key", "weak-key.pem", "OpenSSL refuses the certificate: ee key too small"),
+            ("weak-digest.key", "weak-digest.pem", "ca md too weak"),
+            ("both.pem", nil, nil),
+        ]
+    )
+    func refused(key: String, certificate: String?, words: String?) throws {
+        let zoo = try TLSTesting.zoo()
+        let configuration = TLSServerConfiguration(
+            privateKey: zoo.file(key),
+            certificate: certificate.map(zoo.file)
+        )
+        do {
+            try configuration.reload()
+            #expect(words == nil)
+        } catch {
+            let text = "\(error)".replacing(zoo.path, with: "…")
+            #expect(text.contains(words ?? "nothing"), "\(text)")
+        }
+    }
+
+    @Test("an encrypted key opens with its passphrase, and with no other")
+    func passphrase() throws {
+        let zoo = try TLSTesting.zoo()
+        var configuration = TLSServerConfiguration(
+            privateKey: zoo.file("encrypted.key"),
+            certificate: zoo.file("localhost.pem")
+        )
+        configuration.passphrase = .file(zoo.file("passphrase"))
+        try configuration.reload()
+        configuration.passphrase = PassphraseProvider { Array("wrong".utf8) }
+        let error = #expect(throws: EndpointError.self) { try configuration.reload() }
+        #expect(error.says("the passphrase is wrong"))
+    }
+
+    @Test("an expired certificate is a warning with the date, not an error")
+    func expired() throws {
+        let configuration = try TLSTesting.server("expired")
+        try configuration.reload()
+        let warnings = configuration.state.current?.warnings ?? []
+        #expect(warnings.contains { $0.contains("expired on 20") })
+    }
+}
