@@ -125,7 +125,7 @@ struct DescriptorEndpointTests {
         let connection = try await DescriptorEndpoint(descriptor: moved(one)).connect()
         let reading = Task { try await connection.read(exactly: 4) }
         #expect(endpoints_send(other, [5, 6], 2) == 2)
-        while !(await connection.isReading) { await Task.yield() }
+        while await !connection.isReading { await Task.yield() }
         do {
             _ = try await connection.detach()
             Issue.record("detached")

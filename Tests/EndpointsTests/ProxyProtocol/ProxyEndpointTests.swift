@@ -11,6 +11,17 @@ struct ProxyEndpointTests {
         return (listener, try #require(address.client))
     }
 
+    /// The first connection that is refused.
+    private func failure(
+        in events: AsyncStream<ListenerEvent>
+    ) async throws -> (SocketAddress?, EndpointError) {
+        for await event in events {
+            guard case .failed(let peer, let error) = event else { continue }
+            return (peer, try #require(error as? EndpointError))
+        }
+        throw CancellationError()
+    }
+
     @Test("the header's addresses are the connection's, the real ones are kept, no byte is swallowed")
     func facts() async throws {
         let (listener, client) = try await server("haproxy:tcp:0:interface=127.0.0.1")
@@ -74,17 +85,13 @@ struct ProxyEndpointTests {
     @Test("a source that is not trusted is refused before it has said a word", .tags(.security))
     func untrusted() async throws {
         let (listener, client) = try await server("haproxy:from=192.0.2.0/24:tcp:0:interface=127.0.0.1")
-        var events = listener.events.makeAsyncIterator()
+        let events = listener.events
         let accepting = Task { await listener.accept() }
         try await client.withConnection { peer in
-            guard case .failed(let address, let error)? = await events.next() else {
-                Issue.record("not refused")
-                return
-            }
+            let (address, error) = try await failure(in: events)
             #expect(address == peer.localAddress)
-            let refusal = try #require(error as? EndpointError)
-            #expect(refusal.code == .sourceNotTrusted)
-            #expect("\(refusal)".contains("192.0.2.0/24"))
+            #expect(error.code == .sourceNotTrusted)
+            #expect("\(error)".contains("192.0.2.0/24"))
         }
         await listener.close()
         #expect(await accepting.value == nil)
@@ -95,16 +102,13 @@ struct ProxyEndpointTests {
         let (listener, client) = try await server(
             "haproxy:from=127.0.0.1:tcp:0:interface=127.0.0.1"
         )
-        var events = listener.events.makeAsyncIterator()
+        let events = listener.events
         let accepting = Task { await listener.accept() }
         try await client.withConnection { peer in
             try await peer.write("GET / HTTP/1.1\r\n".utf8)
-            guard case .failed(let address, let error)? = await events.next() else {
-                Issue.record("not refused")
-                return
-            }
+            let (address, error) = try await failure(in: events)
             #expect(address == peer.localAddress)
-            #expect((error as? EndpointError)?.code == .proxyHeaderInvalid)
+            #expect(error.code == .proxyHeaderInvalid)
             #expect("\(error)".contains("PROXY header from \(peer.localAddress): expected"))
             await #expect(throws: EndpointError.self) { try await peer.read(exactly: 1) }
         }
@@ -117,14 +121,11 @@ struct ProxyEndpointTests {
         let (listener, client) = try await server(
             "haproxy:timeout=0.02:tcp:0:interface=127.0.0.1"
         )
-        var events = listener.events.makeAsyncIterator()
+        let events = listener.events
         let accepting = Task { await listener.accept() }
         try await client.withConnection { _ in
-            guard case .failed(_, let error)? = await events.next() else {
-                Issue.record("not refused")
-                return
-            }
-            #expect((error as? EndpointError)?.code == .timedOut)
+            let (_, error) = try await failure(in: events)
+            #expect(error.code == .timedOut)
             #expect("\(error)".contains("PROXY header from 127.0.0.1"))
         }
         await listener.close()

@@ -1,3 +1,4 @@
+import CEndpoints
 import EventLoop
 import Testing
 
@@ -39,7 +40,8 @@ struct ProxyTunnelTests {
         try await withProxy("socks", answers: answers) { proxy, received in
             let string = "socks5:example.com:443:proxy=[\(proxy)]"
             try await clientFromString(string).withConnection { connection in
-                #expect(try await connection.read(exactly: 5) == Array("hello".utf8))
+                let first = try await connection.read(exactly: 5)
+                #expect(first == Array("hello".utf8))
                 #expect(!connection.hasPushback)
             }
             let request: [UInt8] = [5, 1, 0, 5, 1, 0, 3, 11] + "example.com".utf8 + [1, 187]
@@ -97,7 +99,8 @@ struct ProxyTunnelTests {
         try await withProxy("connect", answers: [answer]) { proxy, received in
             let string = "connect:example.com:443:proxy=[\(proxy)]:user=joe:password=s3cret"
             try await clientFromString(string).withConnection { connection in
-                #expect(try await connection.read(exactly: 8) == Array("\r\nstream".utf8))
+                let first = try await connection.read(exactly: 8)
+                #expect(first == Array("\r\nstream".utf8))
             }
             let request = String(decoding: try await received(), as: UTF8.self)
             #expect(request.hasPrefix("CONNECT example.com:443 HTTP/1.1\r\n"))
