@@ -116,7 +116,7 @@ extension Connection {
             bytesRead &+= transfer.rawValue
         } else if transfer.rawValue == 0 {
             hasReadEnd = true
-            if end == nil { finish(with: .peerClosed) }
+            if end == nil, let end = transport.endOfStream { finish(with: end) }
         }
         return transfer
     }

@@ -116,6 +116,9 @@ public actor Connection: EventSource {
     /// Who is at the other end of a UNIX socket; `nil` on other transports.
     public nonisolated var peerCredentials: PeerCredentials? { facts.peerCredentials }
 
+    /// What a proxy said in the PROXY header; `nil` if there was none.
+    public nonisolated var proxy: ProxyFacts? { facts.proxy }
+
     /// How the connection was made: each phase with its start and duration.
     public nonisolated var timeline: ConnectionTimeline { facts.timeline ?? ConnectionTimeline() }
 

@@ -8,19 +8,22 @@ final class ConnectionFacts: Sendable {
     let peerCredentials: PeerCredentials?
     let timeline: ConnectionTimeline?
     let tls: TLSFacts?
+    let proxy: ProxyFacts?
 
     init(
         localAddress: SocketAddress,
         remoteAddress: SocketAddress,
         timeline: ConnectionTimeline? = nil,
         peerCredentials: PeerCredentials? = nil,
-        tls: TLSFacts? = nil
+        tls: TLSFacts? = nil,
+        proxy: ProxyFacts? = nil
     ) {
         self.localAddress = localAddress
         self.remoteAddress = remoteAddress
         self.timeline = timeline
         self.peerCredentials = peerCredentials
         self.tls = tls
+        self.proxy = proxy
     }
 
     /// The same, after a TLS handshake.
@@ -32,7 +35,22 @@ final class ConnectionFacts: Sendable {
             remoteAddress: remoteAddress,
             timeline: timeline,
             peerCredentials: peerCredentials,
-            tls: tls
+            tls: tls,
+            proxy: proxy
+        )
+    }
+
+    /// The same behind a PROXY header; the addresses are those that it names, if it names any.
+    func with(proxy: ProxyFacts, phase: ConnectionTimeline.Phase) -> ConnectionFacts {
+        var timeline = timeline ?? ConnectionTimeline()
+        timeline.proxy = phase
+        return ConnectionFacts(
+            localAddress: proxy.destination ?? localAddress,
+            remoteAddress: proxy.source ?? remoteAddress,
+            timeline: timeline,
+            peerCredentials: peerCredentials,
+            tls: tls,
+            proxy: proxy
         )
     }
 }
@@ -61,6 +79,8 @@ public struct ConnectionTimeline: Sendable, Hashable {
     public var connect: Phase?
     /// The TLS handshake; of several the last.
     public var handshake: Phase?
+    /// Reading the PROXY header.
+    public var proxy: Phase?
 
     /// A timeline in which nothing has happened yet.
     public init() {}

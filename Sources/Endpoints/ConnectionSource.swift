@@ -18,6 +18,10 @@ enum Accepted {
 class ConnectionSource {
     /// Where it listens.
     let address: SocketAddress
+    /// Whether others hold it too: who waits there is theirs when we stop.
+    var isShared: Bool { false }
+    /// By what a client on this host reaches it.
+    var client: (any ClientEndpoint)? { address.client }
     /// Whether an attempt is worth while; until proven otherwise it is.
     final var isReadable = true
     private(set) final weak var listener: Listener?

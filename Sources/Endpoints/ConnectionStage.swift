@@ -5,11 +5,16 @@
 // travel from the outside in, in the order in which the bytes come (`haproxy:tls:…` reads the header
 // in the clear first), and one listener runs all of them, bounded in number and time.
 
+/// Makes the client's endpoint that gets through a stage, of the one that reaches the stage before.
+public typealias ClientWrapper = @Sendable (any ClientEndpoint) -> (any ClientEndpoint)?
+
 /// A step that makes an accepted connection ready.
 struct ConnectionStage: Sendable {
     /// What it is called in errors: `TLS handshake`.
     let name: String
     let timeout: Duration
+    /// What a client does to get through it; `nil` if nobody has said.
+    let client: ClientWrapper?
     let body: @Sendable (Connection) async throws -> Connection
 
     /// Runs the stage on a connection; whatever it throws names the stage and the peer.
@@ -37,15 +42,19 @@ extension EndpointContext {
     /// - Parameters:
     ///   - name: What the step is called in errors, such as `TLS handshake`.
     ///   - timeout: How long it may take.
+    ///   - client: Makes the endpoint by which a client gets through this step, for
+    ///     ``Listener/clientEndpoints``.
     ///   - body: Makes the connection ready: the same one, or one made from it.
     /// - Returns: The context, with this step behind those that it has already.
     public func preparing(
         _ name: String,
         timeout: Duration = .seconds(10),
+        client: ClientWrapper? = nil,
         _ body: @escaping @Sendable (Connection) async throws -> Connection
     ) -> EndpointContext {
         var context = self
-        context.stages.append(ConnectionStage(name: name, timeout: timeout, body: body))
+        let stage = ConnectionStage(name: name, timeout: timeout, client: client, body: body)
+        context.stages.append(stage)
         return context
     }
 }

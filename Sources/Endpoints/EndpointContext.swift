@@ -14,6 +14,8 @@ public struct EndpointContext: Sendable {
 
     /// What prepares an accepted connection, in order.
     var stages: [ConnectionStage] = []
+    /// For whom is connected, if not for this process itself.
+    var relayed: RelayedAddresses?
 
     /// Makes a context of the parts that differ from the usual ones.
     ///

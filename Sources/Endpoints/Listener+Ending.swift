@@ -2,6 +2,7 @@
 //
 // Closing a listening socket resets the connections that the kernel has queued, though their peers
 // believe them established. So both take these first: `drain` serves them, `close` closes them.
+// A socket that others hold too (systemd's) keeps its queue for whoever listens next.
 
 import CEndpoints
 import EventLoop
@@ -85,7 +86,7 @@ extension Listener {
         guard phase == .listening else { return }
         phase = .draining
         isSuspended = false
-        for source in sources { source.isReadable = true }
+        for source in sources { source.isReadable = !source.isShared }
         if sessions.isEmpty && waiters.isEmpty { close() } else { wakeAcceptors() }
         for session in sessions { session.wake() }
     }
@@ -107,7 +108,7 @@ extension Listener {
 
     /// Takes and closes what is queued.
     private func dropQueued() {
-        for source in sources {
+        for source in sources where !source.isShared {
             var left = Self.mostDropped
             while left > 0, case .connection(let transport, _) = source.next() {
                 transport.base.close(on: loop, reset: false)

@@ -27,7 +27,7 @@ struct RelayCommand: AsyncParsableCommand {
         )
         try await run.run { [context = run.context, writer = run.writer] connection in
             let other: Connection
-            do { other = try await upstream.connect(in: context) } catch {
+            do { other = try await upstream.connect(in: context.relaying(connection)) } catch {
                 if error is CancellationError { throw error }
                 let peer = connection.remoteAddress
                 await writer.write(.failed(peer: peer, error: "\(error)"))

@@ -150,3 +150,4 @@ static const uint32_t ENDPOINTS_IN = EPOLLIN, ENDPOINTS_OUT = EPOLLOUT, ENDPOINT
 
 #include "CEndpointsSockets.h"
 #include "CEndpointsDescriptors.h"
+#include "CEndpointsProcess.h"

@@ -13,6 +13,15 @@ extension EndpointRegistry {
         registry.register(SSLClientEndpoint.self)
         registry.register(TLSServerEndpoint.self)
         registry.register(SSLServerEndpoint.self)
+        registry.register(ProxyClientEndpoint.self)
+        registry.register(ProxyServerEndpoint.self)
+        registry.register(SOCKS5ClientEndpoint.self)
+        registry.register(HTTPConnectClientEndpoint.self)
+        registry.register(DescriptorEndpoint.self)
+        registry.register(SystemdEndpoint.self)
+        registry.register(ProcessEndpoint.self)
+        registry.register(MemoryClientEndpoint.self)
+        registry.register(MemoryServerEndpoint.self)
         return registry
     }()
 }

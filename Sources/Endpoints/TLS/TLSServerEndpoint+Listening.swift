@@ -247,8 +247,11 @@ extension TLSListening {
                 in: context
             )
         }
-        return context.preparing("TLS handshake", timeout: configuration.handshakeTimeout) {
-            inner in
+        return context.preparing(
+            "TLS handshake",
+            timeout: configuration.handshakeTimeout,
+            client: { TLSClientEndpoint(reaching: $0) }
+        ) { inner in
             let generation = withExtendedLifetime(watcher) { state.current ?? generation }
             return try await inner.secure(
                 .server(generation),

@@ -12,7 +12,7 @@
 import CEndpoints
 import EventLoop
 
-final class DescriptorTransport: BaseTransport, Transport {
+class DescriptorTransport: BaseTransport, Transport {
     private let input: DescriptorEnd
     private let output: DescriptorEnd
 
@@ -22,9 +22,10 @@ final class DescriptorTransport: BaseTransport, Transport {
         self.output = output
     }
 
-    var base: BaseTransport { self }
+    final var base: BaseTransport { self }
+    var endOfStream: ConnectionEnd? { .peerClosed }
 
-    func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+    final func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
         guard isReadable else { return .needsReadable }
         let n = input.read(into: buffer)
         if n >= 0 { return .moved(n) }
@@ -33,7 +34,7 @@ final class DescriptorTransport: BaseTransport, Transport {
         return .needsReadable
     }
 
-    func write(_ bytes: UnsafeRawBufferPointer) -> Transfer {
+    final func write(_ bytes: UnsafeRawBufferPointer) -> Transfer {
         guard isWritable else { return .needsWritable }
         let n = output.write(bytes)
         if n >= 0 { return .moved(n) }
@@ -42,12 +43,12 @@ final class DescriptorTransport: BaseTransport, Transport {
         return .needsWritable
     }
 
-    func write(_ parts: UnsafeBufferPointer<iovec>) -> Transfer {
+    final func write(_ parts: UnsafeBufferPointer<iovec>) -> Transfer {
         guard let part = parts.first else { return .moved(0) }
         return write(UnsafeRawBufferPointer(start: part.iov_base, count: part.iov_len))
     }
 
-    func closeWrite() -> Transfer {
+    final func closeWrite() -> Transfer {
         output.close(sendingEnd: true)
         return .moved(0)
     }

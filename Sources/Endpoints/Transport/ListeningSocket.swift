@@ -5,16 +5,20 @@ final class ListeningSocket: Sendable {
     let descriptor: OwnedDescriptor
     /// Where it listens; port and path are the real ones.
     let address: SocketAddress
+    /// Whether others hold the socket too, and will take what waits in its queue.
+    let isShared: Bool
     /// Removes what listening has left in the file system.
     private let cleanUp: (@Sendable () -> Void)?
 
     init(
         _ descriptor: consuming OwnedDescriptor,
         address: SocketAddress,
+        isShared: Bool = false,
         cleanUp: (@Sendable () -> Void)? = nil
     ) {
         self.descriptor = descriptor
         self.address = address
+        self.isShared = isShared
         self.cleanUp = cleanUp
     }
 

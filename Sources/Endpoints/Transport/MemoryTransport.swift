@@ -3,7 +3,7 @@
 // The ends may live on different loops. What passes between them is behind a lock, and news travels
 // as a call posted to the other end's loop. A lost wake-up is avoided as with epoll: whoever finds
 // nothing to do says so under the lock ("tell me"), and an end that has not been registered when the
-// news comes keeps it until it is.
+// news comes keeps it until it is. Only then is it known on which loop it lives.
 
 import CEndpoints
 import EventLoop
@@ -26,30 +26,30 @@ private final class MemoryPipe: Sendable {
 /// Where news for one end goes.
 // Unchecked: `source` is used on the loop's thread only; `state` is locked.
 private final class MemoryEnd: @unchecked Sendable {
-    let loop: EventLoop
+    private struct State {
+        var loop: EventLoop?
+        var pending = Readiness()
+    }
     weak var source: (any EventSource)?
-    private let pending = Lock(Readiness())
-
-    init(_ loop: EventLoop) { self.loop = loop }
+    private let state = Lock(State())
 
     /// From any thread.
     func tell(_ readiness: Readiness) {
-        loop.runOutsideJob {
-            guard let source = self.source else {
-                self.pending.withLock { $0.formUnion(readiness) }
-                return
-            }
-            source.ready(readiness)
+        let loop = state.withLock { state in
+            if state.loop == nil { state.pending.formUnion(readiness) }
+            return state.loop
         }
+        loop?.runOutsideJob { self.source?.ready(readiness) }
     }
 
-    func register(_ source: any EventSource) {
+    func register(_ source: any EventSource, on loop: EventLoop) {
         self.source = source
-        let readiness = pending.withLock { pending in
-            defer { pending = [] }
-            return pending
+        let pending = state.withLock { state in
+            state.loop = loop
+            defer { state.pending = [] }
+            return state.pending
         }
-        if !readiness.isEmpty { tell(readiness) }
+        if !pending.isEmpty { tell(pending) }
     }
 }
 
@@ -77,12 +77,10 @@ final class MemoryTransport: BaseTransport, Transport, @unchecked Sendable {
 
     deinit { if !isClosed { finish(reset: false) } }
 
-    /// A pair of ends for these loops.
-    static func makePair(_ first: EventLoop, _ second: EventLoop) -> (
-        MemoryTransport, MemoryTransport
-    ) {
+    /// A pair of ends, each for any loop.
+    static func makePair() -> (MemoryTransport, MemoryTransport) {
         let pipes = (MemoryPipe(), MemoryPipe())
-        let ends = (MemoryEnd(first), MemoryEnd(second))
+        let ends = (MemoryEnd(), MemoryEnd())
         return (
             MemoryTransport(incoming: pipes.0, outgoing: pipes.1, own: ends.0, other: ends.1),
             MemoryTransport(incoming: pipes.1, outgoing: pipes.0, own: ends.1, other: ends.0)
@@ -161,12 +159,12 @@ final class MemoryTransport: BaseTransport, Transport, @unchecked Sendable {
 
     override func register(on loop: EventLoop, _ source: any EventSource) -> Int32 {
         isRegistered = true
-        own.register(source)
+        own.register(source, on: loop)
         return 0
     }
 
     override func reregister(on loop: EventLoop, _ source: any EventSource) {
-        own.register(source)
+        own.register(source, on: loop)
     }
 
     override func close(on loop: EventLoop, reset: Bool) {
@@ -210,7 +208,7 @@ extension Connection {
         let address = SocketAddress(named: "memory")
         let facts = ConnectionFacts(localAddress: address, remoteAddress: address)
         let origin = ConnectionOrigin(endpoint: "memory", logger: Logger(label: "endpoints"))
-        let (a, b) = MemoryTransport.makePair(first, second)
+        let (a, b) = MemoryTransport.makePair()
         return (
             Connection(a, facts: facts, origin: origin, on: first),
             Connection(b, facts: facts, origin: origin, on: second)

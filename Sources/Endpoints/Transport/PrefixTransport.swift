@@ -19,6 +19,7 @@ final class PrefixTransport: Transport {
     var failure: EndpointError? { inner.failure }
     var hasSealedBytes: Bool { inner.hasSealedBytes }
     var lingers: Bool { inner.lingers }
+    var endOfStream: ConnectionEnd? { inner.endOfStream }
 
     func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
         let left = prefix.count - start

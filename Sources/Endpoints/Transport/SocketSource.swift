@@ -10,11 +10,14 @@ final class SocketSource: ConnectionSource {
     private var isRegistered = false
     private let isUNIX: Bool
     private let isUnspecified: Bool
+    private let isQueueShared: Bool
+    override var isShared: Bool { isQueueShared }
 
     init(_ socket: ListeningSocket) {
         self.socket = socket
         isUNIX = socket.address.path != nil
         isUnspecified = socket.address.isUnspecified
+        isQueueShared = socket.isShared
         super.init(socket.address)
     }
 

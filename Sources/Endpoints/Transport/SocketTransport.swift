@@ -96,6 +96,15 @@ final class SocketTransport: BaseTransport, Transport {
         descriptor = -1
     }
 
+    /// Gives the descriptor away, which is open and no longer the loop's; `nil` if it was closed.
+    func detach(from loop: EventLoop) -> Int32? {
+        guard descriptor >= 0 else { return nil }
+        if isRegistered { loop.deregister(descriptor, closing: false) }
+        isRegistered = false
+        defer { descriptor = -1 }
+        return descriptor
+    }
+
     override var unreadCount: Int { max(Int(endpoints_unread(descriptor)), 0) }
 
     override func shutDownWrite() { _ = endpoints_shutdown(descriptor, Int32(SHUT_WR)) }

@@ -57,12 +57,16 @@ protocol Transport: AnyObject {
     var lingers: Bool { get }
     /// What `readiness` of the lowest transport says of the stream's end, if it says it all.
     func end(after readiness: Readiness) -> ConnectionEnd?
+    /// What the end of the stream, once read, says of how the connection ended; `nil` if that will be
+    /// known later.
+    var endOfStream: ConnectionEnd? { get }
 }
 
 extension Transport {
     var failure: EndpointError? { nil }
     var hasSealedBytes: Bool { false }
     var lingers: Bool { false }
+    var endOfStream: ConnectionEnd? { .peerClosed }
 }
 
 /// The lowest transport: knows what its descriptor is ready for, and is registered with a loop.

@@ -1,0 +1,76 @@
+#define _GNU_SOURCE
+#include "CEndpoints.h"
+
+#include <spawn.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+static int spawn(const struct endpoints_spawn *child, posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes) {
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  int failure = posix_spawn_file_actions_adddup2(actions, child->input, 0);
+  if (!failure) failure = posix_spawn_file_actions_adddup2(actions, child->output, 1);
+  if (!failure) failure = posix_spawn_file_actions_adddup2(actions, child->error, 2);
+  if (!failure) failure = posix_spawn_file_actions_addclosefrom_np(actions, 3);
+  if (!failure && child->directory) failure = posix_spawn_file_actions_addchdir_np(actions, child->directory);
+  if (!failure) failure = posix_spawnattr_setsigmask(attributes, &none);
+  if (!failure) failure = posix_spawnattr_setsigdefault(attributes, &all);
+  if (!failure) failure = posix_spawnattr_setpgroup(attributes, 0);
+  short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP;
+  if (!failure) failure = posix_spawnattr_setflags(attributes, flags);
+  pid_t pid = 0;
+  char *const *environment = child->environment ? child->environment : environ;
+  if (!failure) failure = posix_spawnp(&pid, child->program, actions, attributes, child->arguments, environment);
+  return failure ? -failure : pid;
+}
+
+int endpoints_spawn_start(const struct endpoints_spawn *child) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  int failure = posix_spawn_file_actions_init(&actions);
+  if (failure) return -failure;
+  failure = posix_spawnattr_init(&attributes);
+  int result = failure ? -failure : spawn(child, &actions, &attributes);
+  if (!failure) posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  return result;
+}
+
+int endpoints_pipe(int ends[2]) {
+  int made[2];
+  if (pipe2(made, O_CLOEXEC)) return -errno;
+  int result = 0;
+  for (int i = 0; i < 2; i++) {
+    ends[i] = made[i];
+    if (made[i] > 2) continue;
+    ends[i] = fcntl(made[i], F_DUPFD_CLOEXEC, 3);
+    if (ends[i] < 0) result = -errno;
+    close(made[i]);
+  }
+  if (result)
+    for (int i = 0; i < 2; i++)
+      if (ends[i] >= 0) close(ends[i]);
+  return result;
+}
+
+int endpoints_pidfd_open(int pid) { return (int)endpoints_result(syscall(SYS_pidfd_open, pid, 0)); }
+
+int endpoints_reap(int pid, int waits, int *code, int *signal) {
+  int status = 0;
+  pid_t result;
+  do result = waitpid(pid, &status, waits ? 0 : WNOHANG);
+  while (result < 0 && errno == EINTR);
+  if (result < 0) return -errno;
+  if (result == 0) return 0;
+  *signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  *code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+  return 1;
+}
+
+const char *endpoints_signal_name(int number) { return sigabbrev_np(number); }

@@ -1,0 +1,23 @@
+// Child processes. The rules of CEndpoints.h hold here too.
+#pragma once
+#include <sys/types.h>
+
+// How a child is started. Descriptors are 3 or more; `environment` NULL = ours; `directory` NULL = ours.
+struct endpoints_spawn {
+  const char *program;
+  char *const *arguments, *const *environment;
+  const char *directory;
+  int input, output, error;
+};
+// Starts a program in a process group of its own, with no descriptor but 0, 1 and 2, and no signal blocked or
+// ignored; answers its pid, or -errno, that of its exec too.
+int endpoints_spawn_start(const struct endpoints_spawn *child);
+// A signal's name without SIG; NULL if there is none (glibc 2.32).
+const char *endpoints_signal_name(int number);
+// A pipe, close-on-exec, with both ends 3 or more; the first is read from.
+int endpoints_pipe(int ends[2]);
+// Becomes readable when the process ends (pidfd_open(2)).
+int endpoints_pidfd_open(int pid);
+// Takes the child's status: 0 = it still runs, 1 = it has ended, or -errno. `*signal` is 0 if it exited.
+int endpoints_reap(int pid, int waits, int *code, int *signal);
+static inline int endpoints_kill_group(int pid, int number) { return (int)endpoints_result(kill(-pid, number)); }

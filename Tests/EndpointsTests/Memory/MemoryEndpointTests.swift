@@ -1,0 +1,115 @@
+import EventLoop
+import Testing
+
+@testable import Endpoints
+
+@Suite("memory endpoints", .timeLimit(.minutes(1)))
+struct MemoryEndpointTests {
+    @Test("bytes and ends go both ways, and backpressure holds the writer")
+    func bothWays() async throws {
+        let listener = try await serverFromString("memory:both-ways").listen()
+        let serving = Task {
+            try await listener.serve { connection in
+                for try await chunk in connection { try await connection.write(chunk) }
+            }
+        }
+        let client = try clientFromString("memory:both-ways")
+        try await client.withConnection { connection in
+            #expect("\(connection.remoteAddress)" == "memory:both-ways")
+            let bytes = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+            async let writing: Void = {
+                try await connection.write(bytes)
+                try await connection.closeWrite()
+            }()
+            var back: [UInt8] = []
+            for try await chunk in connection { back += chunk }
+            try await writing
+            #expect(back == bytes)
+        }
+        await listener.close()
+        try await serving.value
+    }
+
+    @Test("a name nobody listens by refuses")
+    func refused() async throws {
+        let client = try clientFromString("memory:nobody")
+        do {
+            _ = try await client.connect()
+            Issue.record("connected")
+        } catch let error as EndpointError {
+            #expect(error.code == .connectionRefused)
+            #expect("\(error)".hasPrefix("connect memory:name=nobody: nobody listens"))
+        }
+    }
+
+    @Test("a name has one listener, and is free when that is closed")
+    func inUse() async throws {
+        let server = MemoryServerEndpoint.memory("in-use")
+        let first = try await server.listen()
+        do {
+            _ = try await server.listen()
+            Issue.record("listens twice")
+        } catch let error as EndpointError {
+            #expect(error.code == .addressInUse)
+        }
+        await first.close()
+        let second = try await server.listen()
+        #expect(second.clientEndpoints.map { "\($0)" } == ["memory:name=in-use"])
+        await second.close()
+    }
+
+    @Test("who waits in the queue of a listener that closes reads the end")
+    func closedQueue() async throws {
+        let listener = try await MemoryServerEndpoint.memory("queue").listen()
+        let connection = try await MemoryClientEndpoint.memory("queue").connect()
+        await listener.close()
+        #expect(try await connection.read(atMost: 1) == nil)
+        await connection.close()
+    }
+
+    @Test("a full backlog makes a client wait, and a cancelled one leaves", .tags(.cancellation))
+    func backlog() async throws {
+        let listener = try await MemoryServerEndpoint(name: "full", backlog: 1).listen()
+        let first = try await MemoryClientEndpoint.memory("full").connect()
+        var hasty = MemoryClientEndpoint(name: "full")
+        hasty.timeout = .milliseconds(5)
+        do {
+            _ = try await hasty.connect()
+            Issue.record("connected")
+        } catch let error as EndpointError {
+            #expect(error.code == .timedOut)
+        }
+        let waiting = Task { try await MemoryClientEndpoint.memory("full").connect() }
+        let cancelled = Task { try await MemoryClientEndpoint.memory("full").connect() }
+        cancelled.cancel()
+        await #expect(throws: CancellationError.self) { try await cancelled.value }
+        let accepted = try #require(await listener.accept())
+        let second = try await waiting.value
+        for connection in [first, second, accepted] { await connection.close() }
+        await listener.close()
+    }
+
+    @Test("a listener that waits already is told of a client on another loop")
+    func wake() async throws {
+        let group = EventLoopGroup(loopCount: 2)
+        let context = EndpointContext(loops: group)
+        let listener = try await MemoryServerEndpoint.memory("wake").listen(in: context)
+        for _ in 0..<200 {
+            async let accepted = listener.accept()
+            let client = try await MemoryClientEndpoint.memory("wake").connect(in: context)
+            let server = try #require(await accepted)
+            try await client.write([1])
+            #expect(try await server.read(exactly: 1) == [1])
+            server.abort()
+            do {
+                _ = try await client.read(atMost: 1)
+                Issue.record("not reset")
+            } catch let error as EndpointError {
+                #expect(error.code == .connectionReset)
+            }
+            await client.close()
+        }
+        await listener.close()
+        await group.shutdown()
+    }
+}
