@@ -38,7 +38,7 @@ let package = Package(
         ),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"]),
         .testTarget(name: "EndpointsTests", dependencies: ["Endpoints"]),
-        .testTarget(name: "EndpointToolTests", dependencies: ["endpoint"]),
+        .testTarget(name: "EndpointToolTests", dependencies: ["CEndpoints", "Endpoints", "endpoint"]),
     ],
     swiftLanguageModes: [.v6]
 )
