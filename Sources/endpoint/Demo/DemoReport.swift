@@ -18,7 +18,8 @@ final class DemoReport: Sendable {
 
     /// Runs a step of at most ten seconds, and tells of it.
     ///
-    /// - Parameter body: Answers what happened, in a few words.
+    /// - Parameters:
+    ///   - body: Answers what happened, in a few words.
     /// - Returns: Whether it succeeded.
     /// - Throws: `CancellationError`, and what writing the line throws.
     func step(
