@@ -38,6 +38,7 @@ let package = Package(
         ),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"]),
         .testTarget(name: "EndpointsTests", dependencies: ["Endpoints"]),
+        .testTarget(name: "EndpointToolTests", dependencies: ["endpoint"]),
     ],
     swiftLanguageModes: [.v6]
 )

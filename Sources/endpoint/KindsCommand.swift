@@ -42,6 +42,7 @@ extension EndpointKindDescription.Argument {
         .object([
             ("name", .string(name)), ("aliases", .array(aliases.map { .string($0) })),
             ("position", position.map { .integer($0) } ?? .null), ("required", .boolean(isRequired)),
+            ("isRest", .boolean(isPrefixed)),
             ("type", .string(typeName)), ("expected", .string(expected)),
             ("choices", .array(choices.map { .string($0) })),
             ("default", defaultValue?.json ?? .null), ("help", .string(help)),
@@ -59,7 +60,7 @@ extension EndpointKindDescription.Argument {
 
     /// Whether it must be given, its place, and what it is otherwise.
     fileprivate var need: String {
-        let place = position.map { "\($0 + 1)." } ?? "by name"
+        let place = isPrefixed ? "the rest" : position.map { "\($0 + 1)." } ?? "by name"
         if isRequired { return "\(place), required" }
         return "\(place), default \(defaultValue?.text ?? "none")"
     }
