@@ -4,7 +4,7 @@ import Testing
 /// Ten mebibytes: more than any buffer between two processes.
 let tenMebibytes = seededBytes(10 << 20)
 
-@Suite("An echo between ours and a peer", .timeLimit(.minutes(2)))
+@Suite("An echo between ours and a peer", .serialized, .timeLimit(.minutes(2)))
 struct EchoTests {
     @Test(
         "a peer's client gets its ten mebibytes back from our server, and the end after its own",
