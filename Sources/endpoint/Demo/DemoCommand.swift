@@ -31,6 +31,10 @@ struct DemoCommand: AsyncParsableCommand {
         for scenario in DemoScenario.all(in: directory) {
             try await scenario.run(in: context, report)
         }
+        try await DescriptorScenario.run(in: context, report)
+        try await TunnelScenario.run(in: context, report)
+        try await ProcessScenario.run(in: context, report)
         try await StdioScenario().run(in: context, report)
+        try report.skip("systemd", because: "it needs a process that systemd has started")
     }
 }

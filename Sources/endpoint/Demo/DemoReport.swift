@@ -51,7 +51,7 @@ final class DemoReport: Sendable {
                 ]).description
             )
         } else {
-            try output.write("\(Self.padded(kind, 7))skipped: \(reason)")
+            try output.write("\(Self.padded(kind, 8))skipped: \(reason)")
         }
     }
 
@@ -92,7 +92,7 @@ final class DemoReport: Sendable {
             return
         }
         let outcome = isDone ? what : "FAILED: \(what)"
-        let columns = Self.padded(kind, 7) + Self.padded(name, 17)
+        let columns = Self.padded(kind, 8) + Self.padded(name, 17)
         try output.write(columns + Self.padded(Self.milliseconds(duration), 11) + outcome)
     }
 

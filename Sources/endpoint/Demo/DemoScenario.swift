@@ -34,6 +34,18 @@ struct DemoScenario: Sendable {
                 fullServer: "unix:\(quoted(directory.file("full.sock"))):backlog=0",
                 client: { "unix:\(quoted($0.path ?? ""))" }
             ),
+            DemoScenario(
+                name: "haproxy",
+                server: "haproxy:from=127.0.0.1:tcp:0:interface=127.0.0.1",
+                fullServer: nil,
+                client: { "haproxy:tcp:127.0.0.1:\($0.port ?? 0)" }
+            ),
+            DemoScenario(
+                name: "memory",
+                server: "memory:demo",
+                fullServer: "memory:demo-full:backlog=1",
+                client: { "\($0)" }
+            ),
         ]
     }
 

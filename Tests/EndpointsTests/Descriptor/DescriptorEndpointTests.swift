@@ -107,7 +107,7 @@ struct DescriptorEndpointTests {
         let endpoint = DescriptorEndpoint(descriptor: number)
         let connection = try await endpoint.connect()
         try await connection.write([1])
-        #expect(endpoints_send(other, [5, 6], 2) == 2)
+        #expect(endpoints_send(other, [5, 6] as [UInt8], 2) == 2)
         let given = try await connection.detach()
         #expect(given == number)
         await #expect(throws: EndpointError.self) { try await connection.read(atMost: 1) }
@@ -124,7 +124,7 @@ struct DescriptorEndpointTests {
         defer { _ = endpoints_close(other) }
         let connection = try await DescriptorEndpoint(descriptor: moved(one)).connect()
         let reading = Task { try await connection.read(exactly: 4) }
-        #expect(endpoints_send(other, [5, 6], 2) == 2)
+        #expect(endpoints_send(other, [5, 6] as [UInt8], 2) == 2)
         while await !connection.isReading { await Task.yield() }
         do {
             _ = try await connection.detach()
@@ -134,7 +134,7 @@ struct DescriptorEndpointTests {
         }
         reading.cancel()
         await #expect(throws: CancellationError.self) { try await reading.value }
-        #expect(endpoints_send(other, [7], 1) == 1)
+        #expect(endpoints_send(other, [7] as [UInt8], 1) == 1)
         await connection.close()
         let (memory, peer) = Connection.memoryPair()
         do {

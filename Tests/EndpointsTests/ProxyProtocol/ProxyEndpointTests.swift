@@ -195,4 +195,34 @@ struct ProxyEndpointTests {
         }
         await listener.close()
     }
+
+    @Test("the header comes in the clear before TLS, and the certificate is for the client behind it")
+    func beforeTLS() async throws {
+        let zoo = try TLSTesting.zoo()
+        let key = zoo.file("localhost.key")
+        let certificate = zoo.file("localhost.pem")
+        let (listener, inner) = try await server(
+            "haproxy:from=127.0.0.1:tls:0:interface=127.0.0.1:privateKey=\(key):certKey=\(certificate)"
+        )
+        let source = "haproxy:source=[192.0.2.1:7]:\(inner)"
+        let roots = zoo.file("ca.pem")
+        let client = try clientFromString(
+            "tls:localhost:443:trustRoots=\(roots):endpoint=[\(source)]"
+        )
+        let accepting = Task { await listener.accept() }
+        try await client.withConnection { peer in
+            let connection = try #require(await accepting.value)
+            #expect("\(connection.remoteAddress)" == "192.0.2.1:7")
+            #expect(connection.tls != nil)
+            #expect(connection.proxy?.realRemoteAddress.ip == "127.0.0.1")
+            #expect(connection.timeline.proxy != nil && connection.timeline.handshake != nil)
+            try await peer.write([1, 2])
+            #expect(try await connection.read(exactly: 2) == [1, 2])
+            await connection.close()
+        }
+        let reached = try #require(listener.clientEndpoints.first)
+        #expect("\(reached)".hasPrefix("tls:host=127.0.0.1:port="))
+        #expect("\(reached)".contains("endpoint=[haproxy:tcp:host=127.0.0.1"))
+        await listener.close()
+    }
 }
