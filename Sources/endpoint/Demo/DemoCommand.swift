@@ -6,7 +6,8 @@ struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
         abstract: "Serves and connects by every kind of endpoint, on this host, by itself.",
-        discussion: "A line for each step: what happened, and how long it took. Exit status 0 if all did."
+        discussion:
+            "A line for each step: what happened, and how long it took. Exit status 0 if all did."
     )
 
     @OptionGroup var options: ToolOptions

@@ -22,7 +22,9 @@ final class DemoReport: Sendable {
     /// - Returns: Whether it succeeded.
     /// - Throws: `CancellationError`, and what writing the line throws.
     func step(
-        _ name: String, of kind: String, _ body: nonisolated(nonsending) () async throws -> String
+        _ name: String,
+        of kind: String,
+        _ body: nonisolated(nonsending) () async throws -> String
     ) async throws -> Bool {
         let start = ContinuousClock.now
         do {
@@ -69,14 +71,20 @@ final class DemoReport: Sendable {
                 ]).description
             )
         } else {
-            let outcome = failed == 0 ? "all \(done) steps done" : "\(failed) of \(done + failed) steps failed"
+            let outcome =
+                failed == 0
+                ? "all \(done) steps done" : "\(failed) of \(done + failed) steps failed"
             try output.write("\(outcome) in \(Self.milliseconds(duration))")
         }
         if failed > 0 { throw ExitStatus.failed }
     }
 
     private func tell(
-        _ kind: String, _ name: String, isDone: Bool, _ what: String, _ duration: Duration
+        _ kind: String,
+        _ name: String,
+        isDone: Bool,
+        _ what: String,
+        _ duration: Duration
     ) throws {
         state.withLock { state in
             if isDone { state.done += 1 } else { state.failed += 1 }

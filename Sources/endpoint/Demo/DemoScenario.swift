@@ -70,14 +70,17 @@ struct DemoScenario: Sendable {
     }
 
     private func listen(
-        in context: EndpointContext, _ report: DemoReport
+        in context: EndpointContext,
+        _ report: DemoReport
     ) async throws -> Listener? {
         var made: Listener?
         do {
             let endpoint = try serverFromString(server)
             _ = try await report.step("listen", of: name) {
-                do { made = try await endpoint.listen(in: context) } catch let error as EndpointError
-                where error.code == .addressNotAvailable || error.code == .unsupported {
+                do { made = try await endpoint.listen(in: context) } catch let error
+                    as EndpointError
+                    where error.code == .addressNotAvailable || error.code == .unsupported
+                {
                     throw DemoUnavailable(error: error)
                 }
                 let bound = (endpoint as? any BindableEndpoint).flatMap { endpoint in
@@ -95,7 +98,9 @@ struct DemoScenario: Sendable {
     }
 
     private func exercise(
-        _ listener: Listener, in context: EndpointContext, _ report: DemoReport
+        _ listener: Listener,
+        in context: EndpointContext,
+        _ report: DemoReport
     ) async throws {
         guard let address = listener.addresses.first else { return }
         let endpoint = try clientFromString(client(address))

@@ -71,6 +71,36 @@ struct DescriptorEndpointTests {
         await next.close()
     }
 
+    @Test("a drain leaves who waits in the queue of a socket that others hold")
+    func drain() async throws {
+        let made = endpoints_socket(AF_INET, ENDPOINTS_STREAM, 0)
+        let address = SocketAddress.loopback(.ipv4, port: 0)
+        var kernel = try address.kernelAddress(operation: "bind", endpoint: nil)
+        try #require(endpoints_bind(made, &kernel.storage, kernel.length) == 0)
+        try #require(endpoints_listen(made, 8) == 0)
+        let keeper = dup(made)
+        let listener = try await serverFromString("fd:\(moved(made))").listen()
+        let client = try #require(listener.clientEndpoints.first)
+        let serving = Task {
+            try await listener.serve { connection in try await connection.write([1]) }
+        }
+        try await client.withConnection { connection in
+            let first = try await connection.read(exactly: 1)
+            #expect(first == [1])
+        }
+        listener.suspend()
+        let waiting = try await client.connect()
+        await listener.drain(within: .seconds(10))
+        try await serving.value
+        let next = try await serverFromString("fd:\(moved(keeper))").listen()
+        let connection = try #require(await next.accept())
+        try await connection.write([7])
+        #expect(try await waiting.read(exactly: 1) == [7])
+        await connection.close()
+        await waiting.close()
+        await next.close()
+    }
+
     @Test("what a descriptor is instead is said, and it stays open")
     func wrong() async throws {
         let (one, other) = try socketPair()
@@ -135,6 +165,7 @@ struct DescriptorEndpointTests {
         reading.cancel()
         await #expect(throws: CancellationError.self) { try await reading.value }
         #expect(endpoints_send(other, [7] as [UInt8], 1) == 1)
+        #expect(try await connection.read(exactly: 1) == [7])
         await connection.close()
         let (memory, peer) = Connection.memoryPair()
         do {

@@ -22,7 +22,9 @@ struct ProxyEndpointTests {
         throw CancellationError()
     }
 
-    @Test("the header's addresses are the connection's, the real ones are kept, no byte is swallowed")
+    @Test(
+        "the header's addresses are the connection's, the real ones are kept, no byte is swallowed"
+    )
     func facts() async throws {
         let (listener, client) = try await server("haproxy:tcp:0:interface=127.0.0.1")
         let text = "PROXY TCP4 192.0.2.1 198.51.100.7 49152 443\r\nPROXY hello"
@@ -84,7 +86,9 @@ struct ProxyEndpointTests {
 
     @Test("a source that is not trusted is refused before it has said a word", .tags(.security))
     func untrusted() async throws {
-        let (listener, client) = try await server("haproxy:from=192.0.2.0/24:tcp:0:interface=127.0.0.1")
+        let (listener, client) = try await server(
+            "haproxy:from=192.0.2.0/24:tcp:0:interface=127.0.0.1"
+        )
         let events = listener.events
         let accepting = Task { await listener.accept() }
         try await client.withConnection { peer in
@@ -196,7 +200,9 @@ struct ProxyEndpointTests {
         await listener.close()
     }
 
-    @Test("the header comes in the clear before TLS, and the certificate is for the client behind it")
+    @Test(
+        "the header comes in the clear before TLS, and the certificate is for the client behind it"
+    )
     func beforeTLS() async throws {
         let zoo = try TLSTesting.zoo()
         let key = zoo.file("localhost.key")
