@@ -165,7 +165,19 @@ struct DescriptorEndpointTests {
         reading.cancel()
         await #expect(throws: CancellationError.self) { try await reading.value }
         #expect(endpoints_send(other, [7] as [UInt8], 1) == 1)
-        #expect(try await connection.read(exactly: 1) == [7])
+        #expect(try await connection.read(exactly: 3) == [5, 6, 7])
+        #expect(endpoints_send(other, Array("a\nb".utf8), 3) == 3)
+        for try await line in connection.lines(limit: 10) {
+            #expect(line == "a")
+            break
+        }
+        do {
+            _ = try await connection.detach()
+            Issue.record("detached")
+        } catch let error as EndpointError {
+            #expect("\(error)".contains("read ahead"))
+        }
+        #expect(try await connection.read(exactly: 1) == Array("b".utf8))
         await connection.close()
         let (memory, peer) = Connection.memoryPair()
         do {
