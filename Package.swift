@@ -64,7 +64,6 @@ let package = Package(
         ),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"]),
         .testTarget(name: "EndpointsTests", dependencies: ["Endpoints"]),
-        .testTarget(name: "EndpointToolTests", dependencies: ["endpoint"]),
         .testTarget(
             name: "EndpointsServiceTests",
             dependencies: ["CEndpoints", "Endpoints", "EndpointsService"]
