@@ -5,6 +5,8 @@ let package = Package(
     name: "swift-endpoints",
     products: [
         .library(name: "Endpoints", targets: ["Endpoints"]),
+        .library(name: "EndpointsService", targets: ["EndpointsService"]),
+        .library(name: "EndpointsTesting", targets: ["EndpointsTesting"]),
         .executable(name: "endpoint", targets: ["endpoint"]),
     ],
     dependencies: [
@@ -12,6 +14,11 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log.git", from: "1.6.0"),
         // The command line of `endpoint`; no user of the library builds it.
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.5.0"),
+        // Only EndpointsService builds it.
+        .package(
+            url: "https://github.com/swift-server/swift-service-lifecycle.git",
+            from: "2.13.0"
+        ),
     ],
     targets: [
         .target(name: "CEndpoints"),
@@ -28,9 +35,29 @@ let package = Package(
             // ReadBuffer.bytes hands out a span that depends on the buffer.
             swiftSettings: [.enableExperimentalFeature("Lifetimes")]
         ),
+        .target(
+            name: "EndpointsService",
+            dependencies: [
+                "CEndpoints",
+                "Endpoints",
+                "EventLoop",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
+        .target(
+            name: "EndpointsTesting",
+            dependencies: [
+                "CEndpoints",
+                "Endpoints",
+                "EventLoop",
+                .product(name: "Logging", package: "swift-log"),
+            ]
+        ),
         .executableTarget(
             name: "endpoint",
             dependencies: [
+                "COpenSSL",
                 "Endpoints",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -38,7 +65,18 @@ let package = Package(
         ),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"]),
         .testTarget(name: "EndpointsTests", dependencies: ["Endpoints"]),
-        .testTarget(name: "EndpointToolTests", dependencies: ["CEndpoints", "Endpoints", "endpoint"]),
+        .testTarget(
+            name: "EndpointToolTests",
+            dependencies: ["CEndpoints", "Endpoints", "endpoint"]
+        ),
+        .testTarget(
+            name: "EndpointsServiceTests",
+            dependencies: ["CEndpoints", "Endpoints", "EndpointsService"]
+        ),
+        .testTarget(
+            name: "EndpointsTestingTests",
+            dependencies: ["Endpoints", "EndpointsTesting", "EventLoop"]
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

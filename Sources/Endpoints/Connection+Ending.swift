@@ -129,7 +129,7 @@ extension Connection {
         case .closing: return false
         case .open: break
         }
-        guard !writeObstacles.contains(.writing), transport === base else { return false }
+        guard !writeObstacles.contains(.writing), isPlain else { return false }
         let isBroken = extras?.isBroken == true
         if !isBroken && !hasReadEnd && base.unreadCount > 0 { return false }
         endNow(.closed, reset: isBroken)
@@ -171,7 +171,7 @@ extension Connection {
 
     /// Sends the transport's own end, such as TLS's close_notify.
     private func sayGoodbye() async {
-        guard transport !== base, !writeObstacles.contains(.writeEnded) else { return }
+        guard !isPlain, !writeObstacles.contains(.writeEnded) else { return }
         while phase == .closing {
             let transfer = transport.closeWrite()
             guard transfer.wouldBlock, (try? register(for: "close")) != nil else { return }

@@ -83,6 +83,10 @@ extension Connection {
         if !readObstacles.isEmpty || buffer.count == buffer.capacity {
             return attemptReadPastObstacle(into: &buffer)
         }
+        if isPlain && !base.isReadable {
+            buffer.giveBack(to: loop.hot)
+            return .needsReadable
+        }
         guard takeTurn() else { return .needsTurn }
         return noteRead(buffer.fill(from: loop.hot) { transport.read(into: $0) })
     }

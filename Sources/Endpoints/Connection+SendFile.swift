@@ -51,7 +51,7 @@ extension Connection {
         try await keepWriting(
             hasBegun: { sending.sent > 0 },
             step: {
-                try sending.step(to: transport, isPlain: transport === base)
+                try sending.step(to: transport, isPlain: isPlain)
             }
         )
         return sending.sent

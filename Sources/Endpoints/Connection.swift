@@ -41,8 +41,10 @@ public actor Connection: EventSource {
     }
 
     // Safe, all of these: see the opening comment.
-    nonisolated(unsafe) var transport: any Transport
+    nonisolated(unsafe) let transport: any Transport
     nonisolated(unsafe) let base: BaseTransport
+    /// Nothing above the lowest transport: what that is not ready for, the connection is not.
+    nonisolated let isPlain: Bool
     nonisolated(unsafe) var readObstacles: Obstacles = []
     nonisolated(unsafe) var writeObstacles: Obstacles = []
     /// The direction that the reader and the writer wait for; TLS may cross them.
@@ -71,6 +73,7 @@ public actor Connection: EventSource {
     ) {
         self.transport = transport
         base = transport.base
+        isPlain = transport === transport.base
         self.facts = facts
         self.origin = origin
         self.loop = loop

@@ -40,7 +40,9 @@ class ConnectionSource {
     /// Gives up what it listens on.
     func close(on loop: EventLoop) {}
 
-    /// Somebody is waiting. Outside any job.
+    /// Somebody is waiting.
+    ///
+    /// Outside any job.
     final func becomeReadable() {
         isReadable = true
         listener?.wakeAcceptors()

@@ -106,20 +106,27 @@ public struct ReadBuffer: ~Copyable, @unchecked Sendable {  // It owns its block
         if block == nil {
             block = pool.pointee.blocks.take()
             size = BlockPool.blockSize
-        } else if size - tail < 4096 {
+        } else if size &- tail < 4096 {
             makeRoom()
         }
         guard let block else { return .refused }
-        let room = min(size - tail, capacity - count)
+        let room = min(size &- tail, capacity &- (tail &- head))
         let result = read(UnsafeMutableRawBufferPointer(start: block + tail, count: room))
         if result.rawValue > 0 {
-            tail += result.rawValue
-        } else if tail == head && size == BlockPool.blockSize {
-            pool.pointee.blocks.give(block)
-            self.block = nil
-            size = 0
+            tail &+= result.rawValue
+        } else {
+            giveBack(to: pool)
         }
         return result
+    }
+
+    /// Gives the block back if the buffer is empty; on a loop's thread.
+    @inline(__always)
+    mutating func giveBack(to pool: UnsafeMutablePointer<EventLoop.HotState>) {
+        guard let block, tail == head, size == BlockPool.blockSize else { return }
+        pool.pointee.blocks.give(block)
+        self.block = nil
+        size = 0
     }
 
     /// Moves the bytes to the front, into a larger block if this one is full.

@@ -14,7 +14,10 @@ package struct Readiness: OptionSet, Sendable {
     package static let readHangUp = Readiness(rawValue: 0x2000)  // EPOLLRDHUP
 
     /// Something ended: no further edge will come for what is still to be read.
-    package var isEnding: Bool { !isDisjoint(with: [.error, .hangUp, .readHangUp]) }
+    package var isEnding: Bool { rawValue & 0x2018 != 0 }
+
+    /// Whether any of `other` is reported; plain bits, for this passes with every event.
+    package func includes(_ other: Readiness) -> Bool { rawValue & other.rawValue != 0 }
 }
 
 /// One report of readiness: the token given at registration, and what the descriptor can do.

@@ -19,7 +19,8 @@ actor EventWriter {
 
     /// Makes a writer.
     ///
-    /// - Parameter stop: Asked for when nobody reads the output any more.
+    /// - Parameters:
+    ///   - stop: Asked for when nobody reads the output any more.
     init(to output: LineOutput, isJSON: Bool, logger: Logger, stop: StopRequest) {
         self.output = output
         self.isJSON = isJSON

@@ -59,8 +59,10 @@ extension JSONValue: CustomStringConvertible {
         }
     }
 
-    /// RFC 8259, section 7: quotes, backslashes and controls must be escaped. So are DEL and the line
-    /// separators, that a terminal and a reader of lines take every text for one line.
+    /// RFC 8259, section 7: quotes, backslashes and controls must be escaped.
+    ///
+    /// So are DEL and the line separators, that a terminal and a reader of lines take every text
+    /// for one line.
     private static func write(_ string: String, to text: inout String) {
         text += "\""
         for scalar in string.unicodeScalars {

@@ -23,7 +23,10 @@ struct RelayCommand: AsyncParsableCommand {
     func run() async throws {
         let upstream = try clientFromString(client)
         let run = try ServerRun(
-            servers: [server], clients: [client], options, drain: drain.duration
+            servers: [server],
+            clients: [client],
+            options,
+            drain: drain.duration
         )
         try await run.run { [context = run.context, writer = run.writer] connection in
             let other: Connection

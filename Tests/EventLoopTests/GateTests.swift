@@ -66,7 +66,7 @@ struct GateTests {
             let gate = Gate(loop)
             let steps = Lock<[String]>([])
             @Sendable func note(_ step: String) { steps.withLock { $0.append(step) } }
-            let waiter = Task {
+            let waiter = Task(executorPreference: loop) {
                 await resident.run { resident in
                     gate.close()
                     note("waits")

@@ -3,6 +3,7 @@
 #pragma once
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static inline long endpoints_recv_now(int fd, void *p, size_t n) {
@@ -27,3 +28,25 @@ static inline int endpoints_reopen(int fd, int flags) {
 static inline int endpoints_replace(int from, int to) { return (int)endpoints_result(dup2(from, to)); }
 static inline int endpoints_is_pipe(uint32_t mode) { return S_ISFIFO(mode); }
 static inline int endpoints_is_character_device(uint32_t mode) { return S_ISCHR(mode); }
+// Sends a datagram with copies of descriptors (SCM_RIGHTS of unix(7)), at most 253.
+static inline long endpoints_send_descriptors(int fd, const void *p, size_t n, const int *descriptors, int count) {
+  union {
+    char bytes[CMSG_SPACE(253 * sizeof(int))];
+    struct cmsghdr header;
+  } control;
+  struct iovec part = {.iov_base = (void *)p, .iov_len = n};
+  struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+  if (count < 0 || count > 253) return -EINVAL;
+  if (count > 0) {
+    size_t size = (size_t)count * sizeof(int);
+    memset(&control, 0, sizeof control);
+    m.msg_control = control.bytes;
+    m.msg_controllen = CMSG_SPACE(size);
+    struct cmsghdr *header = CMSG_FIRSTHDR(&m);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(header), descriptors, size);
+  }
+  return endpoints_result(sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL));
+}

@@ -7,9 +7,9 @@
 import CEndpoints
 import EventLoop
 
-/// A socket that the program was started with, by its number: `fd:3`. On a server's side one that
-/// listens, on a client's one that is connected.
+/// A socket that the program was started with, by its number: `fd:3`.
 ///
+/// On a server's side it is one that listens, on a client's one that is connected.
 /// The descriptor belongs to the listener or the connection from then on, which closes it.
 public struct DescriptorEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, Hashable {
     /// The kind's name.

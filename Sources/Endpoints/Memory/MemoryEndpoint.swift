@@ -115,7 +115,8 @@ public struct MemoryClientEndpoint: ClientEndpoint, EndpointKind, Hashable {
             case .full:
                 let left = timeout - (.now - begin)
                 guard left > .zero else {
-                    let reason = "timed out after \(timeout.inSeconds) waiting for room in the backlog"
+                    let reason =
+                        "timed out after \(timeout.inSeconds) waiting for room in the backlog"
                     throw failure(.timedOut, reason)
                 }
                 try await loop.sleep(for: min(delay, left))

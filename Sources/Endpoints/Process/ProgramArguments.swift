@@ -76,7 +76,9 @@ enum ProgramArguments {
     static func print(_ words: [String]) -> String {
         words.map { word in
             let scalars = word.unicodeScalars
-            if !scalars.isEmpty, !scalars.contains(where: { $0 == " " || $0 == "'" }) { return word }
+            if !scalars.isEmpty, !scalars.contains(where: { $0 == " " || $0 == "'" }) {
+                return word
+            }
             var quoted = "'"
             for scalar in scalars {
                 quoted.unicodeScalars.append(scalar)

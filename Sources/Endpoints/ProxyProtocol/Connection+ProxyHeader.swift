@@ -6,6 +6,7 @@ extension Connection {
     /// Reads the PROXY header, and makes the connection that has its facts; this one is used up.
     ///
     /// - Parameter limit: How long a version 2 header's addresses and TLVs may be together.
+    /// - Returns: The connection behind the header.
     /// - Throws: ``EndpointError``, or `CancellationError`.
     func takingProxyHeader(limit: Int) async throws -> Connection {
         let start = ContinuousClock.now

@@ -98,7 +98,8 @@ public struct SystemdEndpoint: ServerEndpoint, EndpointKind, Hashable {
         among sockets: ActivatedSockets
     ) async throws -> Listener {
         try Task.checkCancellation()
-        guard let choice = name.map(ActivatedSockets.Choice.name) ?? index.map({ .index($0) }) else {
+        guard let choice = name.map(ActivatedSockets.Choice.name) ?? index.map({ .index($0) })
+        else {
             throw failure(.invalidArgument, "neither an index nor a name was given")
         }
         let chosen: [ActivatedSockets.Passed]

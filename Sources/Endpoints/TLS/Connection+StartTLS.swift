@@ -159,7 +159,12 @@ extension TLSTransport {
             case .client(let client): client.serverName.isAddress ? nil : client.serverName.text
             case .server: requestedName
             }
-        return TLSFacts(ssl, isServer: context.isServer, verifies: context.verifies, serverName: name)
+        return TLSFacts(
+            ssl,
+            isServer: context.isServer,
+            verifies: context.verifies,
+            serverName: name
+        )
     }
 }
 

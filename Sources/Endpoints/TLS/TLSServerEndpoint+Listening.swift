@@ -250,14 +250,15 @@ extension TLSListening {
         return context.preparing(
             "TLS handshake",
             timeout: configuration.handshakeTimeout,
-            client: { TLSClientEndpoint(reaching: $0) }
-        ) { inner in
-            let generation = withExtendedLifetime(watcher) { state.current ?? generation }
-            return try await inner.secure(
-                .server(generation),
-                peer: "from \(inner.remoteAddress)",
-                timeout: nil
-            )
-        }
+            client: { TLSClientEndpoint(reaching: $0) },
+            { inner in
+                let generation = withExtendedLifetime(watcher) { state.current ?? generation }
+                return try await inner.secure(
+                    .server(generation),
+                    peer: "from \(inner.remoteAddress)",
+                    timeout: nil
+                )
+            }
+        )
     }
 }

@@ -89,10 +89,10 @@ class BaseTransport {
         if readiness.isEnding {
             hasHungUp = true
             isReadable = true
-            if !readiness.isDisjoint(with: [.error, .hangUp]) { isWritable = true }
+            if readiness.includes(.error) || readiness.includes(.hangUp) { isWritable = true }
         }
-        if readiness.contains(.readable) { isReadable = true }
-        if readiness.contains(.writable) { isWritable = true }
+        if readiness.includes(.readable) { isReadable = true }
+        if readiness.includes(.writable) { isWritable = true }
     }
 
     /// Begins to report readiness to `source`; 0 or -errno.

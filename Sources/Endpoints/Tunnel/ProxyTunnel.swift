@@ -87,7 +87,10 @@ extension ProxyTunnel {
             throw EndpointArgumentError("cannot be asked of a proxy: \(error)", argument: "host")
         }
         do {
-            try Self.check(target, user.map { ProxyCredentials(user: $0, password: password ?? "-") })
+            try Self.check(
+                target,
+                user.map { ProxyCredentials(user: $0, password: password ?? "-") }
+            )
         } catch {
             throw EndpointArgumentError("cannot be sent: \(error)", argument: "user")
         }
@@ -134,7 +137,9 @@ extension ProxyTunnel {
         guard opened >= 0 else { throw failed(Int(opened)) }
         let file = OwnedDescriptor(opened)
         var bytes = [UInt8](repeating: 0, count: 4096)
-        let count = bytes.withUnsafeMutableBytes { endpoints_read(opened, $0.baseAddress, $0.count) }
+        let count = bytes.withUnsafeMutableBytes {
+            endpoints_read(opened, $0.baseAddress, $0.count)
+        }
         _ = consume file
         guard count >= 0 else { throw failed(Int(count)) }
         let line = bytes[..<count].prefix { $0 != UInt8(ascii: "\n") }

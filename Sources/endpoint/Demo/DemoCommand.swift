@@ -6,7 +6,8 @@ struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
         abstract: "Serves and connects by every kind of endpoint, on this host, by itself.",
-        discussion: "A line for each step: what happened, and how long it took. Exit status 0 if all did."
+        discussion:
+            "A line for each step: what happened, and how long it took. Exit status 0 if all did."
     )
 
     @OptionGroup var options: ToolOptions
@@ -31,6 +32,10 @@ struct DemoCommand: AsyncParsableCommand {
         for scenario in DemoScenario.all(in: directory) {
             try await scenario.run(in: context, report)
         }
+        try await DescriptorScenario.run(in: context, report)
+        try await TunnelScenario.run(in: context, report)
+        try await ProcessScenario.run(in: context, report)
         try await StdioScenario().run(in: context, report)
+        try report.skip("systemd", because: "it needs a process that systemd has started")
     }
 }

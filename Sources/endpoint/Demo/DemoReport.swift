@@ -18,11 +18,14 @@ final class DemoReport: Sendable {
 
     /// Runs a step of at most ten seconds, and tells of it.
     ///
-    /// - Parameter body: Answers what happened, in a few words.
+    /// - Parameters:
+    ///   - body: Answers what happened, in a few words.
     /// - Returns: Whether it succeeded.
     /// - Throws: `CancellationError`, and what writing the line throws.
     func step(
-        _ name: String, of kind: String, _ body: nonisolated(nonsending) () async throws -> String
+        _ name: String,
+        of kind: String,
+        _ body: nonisolated(nonsending) () async throws -> String
     ) async throws -> Bool {
         let start = ContinuousClock.now
         do {
@@ -51,7 +54,7 @@ final class DemoReport: Sendable {
                 ]).description
             )
         } else {
-            try output.write("\(Self.padded(kind, 7))skipped: \(reason)")
+            try output.write("\(Self.padded(kind, 8))skipped: \(reason)")
         }
     }
 
@@ -69,14 +72,20 @@ final class DemoReport: Sendable {
                 ]).description
             )
         } else {
-            let outcome = failed == 0 ? "all \(done) steps done" : "\(failed) of \(done + failed) steps failed"
+            let outcome =
+                failed == 0
+                ? "all \(done) steps done" : "\(failed) of \(done + failed) steps failed"
             try output.write("\(outcome) in \(Self.milliseconds(duration))")
         }
         if failed > 0 { throw ExitStatus.failed }
     }
 
     private func tell(
-        _ kind: String, _ name: String, isDone: Bool, _ what: String, _ duration: Duration
+        _ kind: String,
+        _ name: String,
+        isDone: Bool,
+        _ what: String,
+        _ duration: Duration
     ) throws {
         state.withLock { state in
             if isDone { state.done += 1 } else { state.failed += 1 }
@@ -92,7 +101,7 @@ final class DemoReport: Sendable {
             return
         }
         let outcome = isDone ? what : "FAILED: \(what)"
-        let columns = Self.padded(kind, 7) + Self.padded(name, 17)
+        let columns = Self.padded(kind, 8) + Self.padded(name, 17)
         try output.write(columns + Self.padded(Self.milliseconds(duration), 11) + outcome)
     }
 

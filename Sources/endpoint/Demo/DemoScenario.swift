@@ -34,6 +34,18 @@ struct DemoScenario: Sendable {
                 fullServer: "unix:\(quoted(directory.file("full.sock"))):backlog=0",
                 client: { "unix:\(quoted($0.path ?? ""))" }
             ),
+            DemoScenario(
+                name: "haproxy",
+                server: "haproxy:from=127.0.0.1:tcp:0:interface=127.0.0.1",
+                fullServer: nil,
+                client: { "haproxy:tcp:127.0.0.1:\($0.port ?? 0)" }
+            ),
+            DemoScenario(
+                name: "memory",
+                server: "memory:demo",
+                fullServer: "memory:demo-full:backlog=1",
+                client: { "\($0)" }
+            ),
         ]
     }
 
@@ -58,14 +70,17 @@ struct DemoScenario: Sendable {
     }
 
     private func listen(
-        in context: EndpointContext, _ report: DemoReport
+        in context: EndpointContext,
+        _ report: DemoReport
     ) async throws -> Listener? {
         var made: Listener?
         do {
             let endpoint = try serverFromString(server)
             _ = try await report.step("listen", of: name) {
-                do { made = try await endpoint.listen(in: context) } catch let error as EndpointError
-                where error.code == .addressNotAvailable || error.code == .unsupported {
+                do { made = try await endpoint.listen(in: context) } catch let error
+                    as EndpointError
+                    where error.code == .addressNotAvailable || error.code == .unsupported
+                {
                     throw DemoUnavailable(error: error)
                 }
                 let bound = (endpoint as? any BindableEndpoint).flatMap { endpoint in
@@ -83,7 +98,9 @@ struct DemoScenario: Sendable {
     }
 
     private func exercise(
-        _ listener: Listener, in context: EndpointContext, _ report: DemoReport
+        _ listener: Listener,
+        in context: EndpointContext,
+        _ report: DemoReport
     ) async throws {
         guard let address = listener.addresses.first else { return }
         let endpoint = try clientFromString(client(address))

@@ -5,7 +5,7 @@ import Endpoints
 /// A connection to an echo server, and what is done with it.
 struct DemoSteps {
     private let endpoint: (any ClientEndpoint)?
-    private let listener: Listener
+    private let listener: Listener?
     private let context: EndpointContext
     private var connection: Connection?
 
@@ -16,7 +16,7 @@ struct DemoSteps {
     }
 
     /// Steps on a connection that is there already.
-    init(connection: Connection, listener: Listener, context: EndpointContext) {
+    init(connection: Connection, listener: Listener? = nil, context: EndpointContext) {
         endpoint = nil
         self.connection = connection
         self.listener = listener
@@ -99,6 +99,7 @@ struct DemoSteps {
 
     /// Ends the listener while a connection is open that does nothing.
     func drain() async throws -> String {
+        guard let listener else { throw DemoFailure("nothing to drain") }
         let idle = try await makeConnection()
         defer { idle.abort() }
         try await idle.write([1])

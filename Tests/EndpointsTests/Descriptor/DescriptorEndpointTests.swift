@@ -71,6 +71,36 @@ struct DescriptorEndpointTests {
         await next.close()
     }
 
+    @Test("a drain leaves who waits in the queue of a socket that others hold")
+    func drain() async throws {
+        let made = endpoints_socket(AF_INET, ENDPOINTS_STREAM, 0)
+        let address = SocketAddress.loopback(.ipv4, port: 0)
+        var kernel = try address.kernelAddress(operation: "bind", endpoint: nil)
+        try #require(endpoints_bind(made, &kernel.storage, kernel.length) == 0)
+        try #require(endpoints_listen(made, 8) == 0)
+        let keeper = dup(made)
+        let listener = try await serverFromString("fd:\(moved(made))").listen()
+        let client = try #require(listener.clientEndpoints.first)
+        let serving = Task {
+            try await listener.serve { connection in try await connection.write([1]) }
+        }
+        try await client.withConnection { connection in
+            let first = try await connection.read(exactly: 1)
+            #expect(first == [1])
+        }
+        listener.suspend()
+        let waiting = try await client.connect()
+        await listener.drain(within: .seconds(10))
+        try await serving.value
+        let next = try await serverFromString("fd:\(moved(keeper))").listen()
+        let connection = try #require(await next.accept())
+        try await connection.write([7])
+        #expect(try await waiting.read(exactly: 1) == [7])
+        await connection.close()
+        await waiting.close()
+        await next.close()
+    }
+
     @Test("what a descriptor is instead is said, and it stays open")
     func wrong() async throws {
         let (one, other) = try socketPair()
@@ -107,7 +137,7 @@ struct DescriptorEndpointTests {
         let endpoint = DescriptorEndpoint(descriptor: number)
         let connection = try await endpoint.connect()
         try await connection.write([1])
-        #expect(endpoints_send(other, [5, 6], 2) == 2)
+        #expect(endpoints_send(other, [5, 6] as [UInt8], 2) == 2)
         let given = try await connection.detach()
         #expect(given == number)
         await #expect(throws: EndpointError.self) { try await connection.read(atMost: 1) }
@@ -124,7 +154,7 @@ struct DescriptorEndpointTests {
         defer { _ = endpoints_close(other) }
         let connection = try await DescriptorEndpoint(descriptor: moved(one)).connect()
         let reading = Task { try await connection.read(exactly: 4) }
-        #expect(endpoints_send(other, [5, 6], 2) == 2)
+        #expect(endpoints_send(other, [5, 6] as [UInt8], 2) == 2)
         while await !connection.isReading { await Task.yield() }
         do {
             _ = try await connection.detach()
@@ -134,7 +164,20 @@ struct DescriptorEndpointTests {
         }
         reading.cancel()
         await #expect(throws: CancellationError.self) { try await reading.value }
-        #expect(endpoints_send(other, [7], 1) == 1)
+        #expect(endpoints_send(other, [7] as [UInt8], 1) == 1)
+        #expect(try await connection.read(exactly: 3) == [5, 6, 7])
+        #expect(endpoints_send(other, Array("a\nb".utf8), 3) == 3)
+        for try await line in connection.lines(limit: 10) {
+            #expect(line == "a")
+            break
+        }
+        do {
+            _ = try await connection.detach()
+            Issue.record("detached")
+        } catch let error as EndpointError {
+            #expect("\(error)".contains("read ahead"))
+        }
+        #expect(try await connection.read(exactly: 1) == Array("b".utf8))
         await connection.close()
         let (memory, peer) = Connection.memoryPair()
         do {

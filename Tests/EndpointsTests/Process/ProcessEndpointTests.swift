@@ -147,10 +147,22 @@ struct ProcessEndpointTests {
         try await waitUntilGone(started.withLock { $0 })
     }
 
+    @Test("a program does not outlive its loop")
+    func shutdown() async throws {
+        let group = EventLoopGroup(loopCount: 1)
+        let context = EndpointContext(loops: group)
+        let connection = try await shell("trap '' TERM; read x; sleep 1000").connect(in: context)
+        let process = try pid(connection)
+        await group.shutdown()
+        try await waitUntilGone(process)
+        await connection.close()
+    }
+
     @Test("a program that cannot be started is an error of connect")
     func missing() async throws {
         for (path, code) in [
-            ("/nonexistent/program", EndpointError.Code.notFound), ("/etc/passwd", .permissionDenied),
+            ("/nonexistent/program", EndpointError.Code.notFound),
+            ("/etc/passwd", .permissionDenied),
         ] {
             do {
                 _ = try await ProcessEndpoint(path: path).connect()

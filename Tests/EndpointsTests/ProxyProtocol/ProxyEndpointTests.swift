@@ -22,7 +22,9 @@ struct ProxyEndpointTests {
         throw CancellationError()
     }
 
-    @Test("the header's addresses are the connection's, the real ones are kept, no byte is swallowed")
+    @Test(
+        "the header's addresses are the connection's, the real ones are kept, no byte is swallowed"
+    )
     func facts() async throws {
         let (listener, client) = try await server("haproxy:tcp:0:interface=127.0.0.1")
         let text = "PROXY TCP4 192.0.2.1 198.51.100.7 49152 443\r\nPROXY hello"
@@ -84,7 +86,9 @@ struct ProxyEndpointTests {
 
     @Test("a source that is not trusted is refused before it has said a word", .tags(.security))
     func untrusted() async throws {
-        let (listener, client) = try await server("haproxy:from=192.0.2.0/24:tcp:0:interface=127.0.0.1")
+        let (listener, client) = try await server(
+            "haproxy:from=192.0.2.0/24:tcp:0:interface=127.0.0.1"
+        )
         let events = listener.events
         let accepting = Task { await listener.accept() }
         try await client.withConnection { peer in
@@ -193,6 +197,38 @@ struct ProxyEndpointTests {
             let connection = try #require(await listener.accept())
             await connection.close()
         }
+        await listener.close()
+    }
+
+    @Test(
+        "the header comes in the clear before TLS, and the certificate is for the client behind it"
+    )
+    func beforeTLS() async throws {
+        let zoo = try TLSTesting.zoo()
+        let key = zoo.file("localhost.key")
+        let certificate = zoo.file("localhost.pem")
+        let (listener, inner) = try await server(
+            "haproxy:from=127.0.0.1:tls:0:interface=127.0.0.1:privateKey=\(key):certKey=\(certificate)"
+        )
+        let source = "haproxy:source=[192.0.2.1:7]:\(inner)"
+        let roots = zoo.file("ca.pem")
+        let client = try clientFromString(
+            "tls:localhost:443:trustRoots=\(roots):endpoint=[\(source)]"
+        )
+        let accepting = Task { await listener.accept() }
+        try await client.withConnection { peer in
+            let connection = try #require(await accepting.value)
+            #expect("\(connection.remoteAddress)" == "192.0.2.1:7")
+            #expect(connection.tls != nil)
+            #expect(connection.proxy?.realRemoteAddress.ip == "127.0.0.1")
+            #expect(connection.timeline.proxy != nil && connection.timeline.handshake != nil)
+            try await peer.write([1, 2])
+            #expect(try await connection.read(exactly: 2) == [1, 2])
+            await connection.close()
+        }
+        let reached = try #require(listener.clientEndpoints.first)
+        #expect("\(reached)".hasPrefix("tls:host=127.0.0.1:port="))
+        #expect("\(reached)".contains("endpoint=[haproxy:tcp:host=127.0.0.1"))
         await listener.close()
     }
 }

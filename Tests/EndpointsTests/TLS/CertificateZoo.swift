@@ -100,6 +100,15 @@ final class CertificateZoo: Sendable {
         let authority = "-config crl.cnf -keyfile ca.key -cert ca.pem"
         try run("ca \(authority) -revoke revoked.pem")
         try run("ca \(authority) -gencrl -out crl.pem")
+        // What openssl-ocsp(1) knows is in the index: one certificate is good, one is revoked.
+        for name in ["one", "revoked"] {
+            if name == "one" { try run("ca \(authority) -valid one.pem") }
+            try run("ocsp -issuer ca.pem -cert \(name).pem -reqout \(name).ocsp-request")
+            try run(
+                "ocsp -index index.txt -CA ca.pem -rsigner ca.pem -rkey ca.key -ndays 1"
+                    + " -reqin \(name).ocsp-request -respout \(name).ocsp"
+            )
+        }
     }
 
     private func issue(

@@ -7,7 +7,8 @@ struct TLSCertificateTests {
     @Test(
         "good certificates are accepted",
         arguments: [
-            ("localhost", "localhost", "localhost.key"), ("localhost", "127.0.0.1", "localhost.key"),
+            ("localhost", "localhost", "localhost.key"),
+            ("localhost", "127.0.0.1", "localhost.key"),
             ("localhost", "::1", "localhost.key"), ("localhost", "LOCALHOST.", "localhost.key"),
             ("wildcard", "a.example.com", "wildcard.key"),
             ("full-chain", "localhost", "behind-intermediate.key"),
@@ -29,7 +30,10 @@ struct TLSCertificateTests {
     @Test(
         "bad certificates are refused, each in its words",
         arguments: [
-            ("wrong-name", "localhost", "is for \"example.org\", \"www.example.org\", not \"localhost\""),
+            (
+                "wrong-name", "localhost",
+                "is for \"example.org\", \"www.example.org\", not \"localhost\""
+            ),
             ("localhost", "192.0.2.1", "not \"192.0.2.1\""),
             ("only-common-name", "localhost", "for no name (its subjectAltName is empty)"),
             ("wildcard", "example.com", "\"*.example.com\", not \"example.com\""),
@@ -110,10 +114,58 @@ struct TLSCertificateTests {
         #expect(errors.client.says("NotOnTheList"))
     }
 
+    @Test("a stapled response is sent, and a bad one refused", arguments: ["one", "revoked"])
+    func stapling(name: String) async throws {
+        let zoo = try TLSTesting.zoo()
+        var client = try TLSTesting.client()
+        client.checksStapledResponse = true
+        client.resumesSessions = false
+        let serverName = name == "one" ? "one.example" : "localhost"
+        var server = try TLSTesting.server(name)
+        var (near, far) = try await TLSTesting.pair(client, server, serverName: serverName)
+        await near.close()
+        await far.close()
+        server.stapledResponse = zoo.file("\(name).ocsp")
+        if name == "one" {
+            (near, far) = try await TLSTesting.pair(client, server, serverName: serverName)
+            await near.close()
+            await far.close()
+        }
+        let errors =
+            name == "one"
+            ? try await TLSTesting.refusals(client, try wrongStaple(zoo), serverName: "two.example")
+            : try await TLSTesting.refusals(client, server)
+        #expect(errors.client?.code == .certificateInvalid)
+        #expect(errors.client.says("stapled OCSP response"), "\(errors.client?.description ?? "")")
+        #expect(errors.client.says(name == "one" ? "is not valid" : "says it is revoked"))
+    }
+
+    private func wrongStaple(_ zoo: CertificateZoo) throws -> TLSServerConfiguration {
+        var server = try TLSTesting.server("two")
+        server.stapledResponse = zoo.file("one.ocsp")
+        return server
+    }
+
+    @Test("secrets are written only where that was asked for")
+    func keyLog() async throws {
+        let folder = try TemporaryDirectory()
+        var client = try TLSTesting.client()
+        client.keyLog = folder.file("keys")
+        let (near, far) = try await TLSTesting.pair(client)
+        await near.close()
+        await far.close()
+        let bytes = try FileReading.bytes(of: folder.file("keys"), argument: "")
+        let text = String(decoding: bytes, as: UTF8.self)
+        #expect(text.contains("CLIENT_TRAFFIC_SECRET_0 "))
+        #expect(text.hasSuffix("\n"))
+        #expect(!FileStamp(folder.file("keys")).isReadableByOthers)
+    }
+
     @Test("whom to trust can be a directory")
     func directory() async throws {
         let zoo = try TLSTesting.zoo()
-        let (near, far) = try await TLSTesting.pair(TLSClientConfiguration(trustRoots: .path(zoo.path)))
+        let client = TLSClientConfiguration(trustRoots: .path(zoo.path))
+        let (near, far) = try await TLSTesting.pair(client)
         await near.close()
         await far.close()
     }
@@ -148,10 +200,19 @@ struct TLSFileTests {
     @Test(
         "a file that cannot serve is refused by name and reason",
         arguments: [
-            ("missing.key", "localhost.pem", "privateKey \"…/missing.key\": no such file or directory (ENOENT)"),
-            ("localhost.key", "missing.pem", "certificate \"…/missing.pem\": no such file or directory (ENOENT)"),
+            (
+                "missing.key", "localhost.pem",
+                "privateKey \"…/missing.key\": no such file or directory (ENOENT)"
+            ),
+            (
+                "localhost.key", "missing.pem",
+                "certificate \"…/missing.pem\": no such file or directory (ENOENT)"
+            ),
             ("one.key", "localhost.pem", "does not fit the certificate in \"…/localhost.pem\""),
-            ("localhost.pem", "localhost.pem", "privateKey \"…/localhost.pem\": holds no private key"),
+            (
+                "localhost.pem", "localhost.pem",
+                "privateKey \"…/localhost.pem\": holds no private key"
+            ),
             ("localhost.key", "localhost.key", "\"…/localhost.key\": holds no certificate"),
             ("localhost.key", "localhost.der", "it seems to be DER; openssl x509 -inform DER"),
             ("encrypted.key", "localhost.pem", "the key is encrypted; give its passphrase"),

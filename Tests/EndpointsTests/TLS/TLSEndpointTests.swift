@@ -41,7 +41,10 @@ struct TLSEndpointTests {
                 "ssl:443:privateKey=C\\:/key.pem:certKey=C\\:/cert.pem",
                 "ssl:port=443:privateKey=C\\:/key.pem:certKey=C\\:/cert.pem"
             ),
-            ("ssl:443:/k:/c:TLSv1_2_METHOD", "ssl:port=443:privateKey=/k:certKey=/c:sslmethod=TLSv1_2_METHOD"),
+            (
+                "ssl:443:/k:/c:TLSv1_2_METHOD",
+                "ssl:port=443:privateKey=/k:certKey=/c:sslmethod=TLSv1_2_METHOD"
+            ),
             (
                 "tls:endpoint=[unix:/run/a.sock]:privateKey=/k",
                 "tls:endpoint=unix\\:address=/run/a.sock:privateKey=/k"

@@ -145,7 +145,9 @@ struct TLSCancellationTests {
         try await server.write("still".utf8)
         #expect(try await client.read(exactly: 5) == Array("still".utf8))
         await client.close()
-        let error = await TLSTesting.failure { while try await server.read(atMost: 65_536) != nil {} }
+        let error = await TLSTesting.failure {
+            while try await server.read(atMost: 65_536) != nil {}
+        }
         #expect(error?.code == .connectionReset || error?.code == .truncated)
         server.abort()
     }

@@ -72,7 +72,9 @@ struct ProxyTunnelTests {
     @Test(
         "SOCKS: an error names the proxy's reason",
         arguments: [
-            ([[5, 0], [5, 5, 0, 1, 0, 0, 0, 0, 0, 0]], "connectionRefused", "connection refused"),
+            (
+                [[5, 0], [5, 5, 0, 1, 0, 0, 0, 0, 0, 0]], "connectionRefused", "connection refused"
+            ),
             ([[5, 0], [5, 4, 0, 1, 0, 0, 0, 0, 0, 0]], "unreachable", "host unreachable"),
             ([[5, 255]], "permissionDenied", "wants authentication"),
             ([Array("HTTP/1.1 400".utf8)], "proxyRefused", "connect:"),
@@ -129,7 +131,9 @@ struct ProxyTunnelTests {
     func silentProxy() async throws {
         let listener = try await MemoryServerEndpoint.memory("silent").listen()
         var endpoint = SOCKS5ClientEndpoint(
-            host: "example.com", port: 80, proxy: MemoryClientEndpoint.memory("silent")
+            host: "example.com",
+            port: 80,
+            proxy: MemoryClientEndpoint.memory("silent")
         )
         endpoint.timeout = .milliseconds(10)
         do {

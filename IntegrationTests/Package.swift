@@ -1,0 +1,26 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "swift-endpoints-integration",
+    dependencies: [
+        .package(name: "swift-endpoints", path: "..")
+    ],
+    targets: [
+        // A kind that a third party could have written, over the public interface alone.
+        .target(name: "WebSocketEndpoint"),
+        .testTarget(name: "WebSocketEndpointTests", dependencies: ["WebSocketEndpoint"]),
+        // Processes of other projects, and the tool, on the other side of a socket.
+        .target(name: "RealPeers"),
+        .testTarget(
+            name: "RealPeersTests",
+            dependencies: [
+                "RealPeers",
+                .product(name: "Endpoints", package: "swift-endpoints"),
+                // Built with the tests, and found beside them.
+                .product(name: "endpoint", package: "swift-endpoints"),
+            ]
+        ),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,240 @@
+import CEndpoints
+import EventLoop
+import Testing
+
+@testable import Endpoints
+
+@Suite("Cancelled calls", .tags(.cancellation), .timeLimit(.minutes(1)))
+struct CancelledCallsTests {
+    @Test("a cancelled read loses no byte", arguments: [false, true])
+    func read(onLoop: Bool) async throws {
+        try await withPair { a, b in
+            let reader = Task(executorPreference: onLoop ? b.loop : nil) { try await b.read(atMost: 9) }
+            try await b.untilReading()
+            reader.cancel()
+            #expect(await isCancelled { try await reader.value })
+            try await a.write("abc".utf8)
+            #expect(try await b.read(exactly: 3) == Array("abc".utf8))
+        }
+    }
+
+    @Test("a cancelled read(exactly:) leaves what had come for the next read, of any form", arguments: 0..<4)
+    func readExactly(form: Int) async throws {
+        try await withPair { a, b in
+            let reader = Task { try await b.read(exactly: 100_000) }
+            try await a.write("ab\nc".utf8)
+            try await b.until { $0.bytesRead == 4 && $0.readWait.operation == .read }
+            reader.cancel()
+            #expect(await isCancelled { try await reader.value })
+            try await a.write("d\n".utf8)
+            switch form {
+            case 0: #expect(try await b.read(exactly: 6) == Array("ab\ncd\n".utf8))
+            case 1:
+                #expect(try await b.read(atMost: 3) == Array("ab\n".utf8))
+                #expect(try await b.read(exactly: 3) == Array("cd\n".utf8))
+            case 2:
+                var lines = b.lines().makeAsyncIterator()
+                #expect(try await lines.next() == "ab")
+                #expect(try await lines.next() == "cd")
+            default:
+                var buffer = ReadBuffer()
+                while buffer.count < 6 { try await b.read(into: &buffer) }
+                #expect(buffer.prefix(6) == Array("ab\ncd\n".utf8))
+            }
+        }
+    }
+
+    @Test("a call in a task that is cancelled already does nothing, even where it would not wait")
+    func before() async throws {
+        try await withPair { a, b in
+            try await a.write("x".utf8)
+            for onLoop in [false, true] {
+                let task = Task(executorPreference: onLoop ? b.loop : nil) {
+                    withUnsafeCurrentTask { $0?.cancel() }
+                    var count = 0
+                    if await isCancelled({ try await b.read(atMost: 1) }) { count += 1 }
+                    if await isCancelled({ try await b.read(exactly: 1) }) { count += 1 }
+                    if await isCancelled({ try await b.write([1]) }) { count += 1 }
+                    if await isCancelled({ try await b.write([[1]]) }) { count += 1 }
+                    if await isCancelled({ try await b.closeWrite() }) { count += 1 }
+                    if await isCancelled({ try await b.ended() }) { count += 1 }
+                    if await isCancelled({ try await b.sendFile("/proc/self/comm") }) { count += 1 }
+                    return count
+                }
+                #expect(await task.value == 7)
+            }
+            #expect(try await b.read(exactly: 1) == Array("x".utf8))
+            try await b.write("y".utf8)
+            #expect(try await a.read(exactly: 1) == Array("y".utf8))
+        }
+    }
+
+    @Test("a write that is cancelled before its first byte did not happen", arguments: [false, true])
+    func writeBefore(inLine: Bool) async throws {
+        try await withPair(.unix) { a, b in
+            // Fill the socket, then wait with a write none of whose bytes can leave.
+            let filler = Task { try await a.write(numberedBytes(2_000_000)) }
+            try await a.untilWriting()
+            let writer = Task { try await a.write("never".utf8) }
+            try await a.until { $0.extras?.writersInLine.count == 1 }
+            if inLine {
+                writer.cancel()
+                #expect(await isCancelled { try await writer.value })
+                try await a.until { $0.extras?.writersInLine.isEmpty == true }
+            }
+            #expect(try await b.read(exactly: 2_000_000) == numberedBytes(2_000_000))
+            try await filler.value
+            if !inLine {
+                #expect(try await b.read(exactly: 5) == Array("never".utf8))
+                try await writer.value
+            }
+            try await a.write("next".utf8)
+            #expect(try await b.read(exactly: 4) == Array("next".utf8))
+        }
+    }
+
+    @Test("after a write that is cancelled half-way writing is over, reading works, and close resets")
+    func writeHalfWay() async throws {
+        try await withPair { a, b in
+            let writer = Task { try await a.write([UInt8](repeating: 1, count: 50_000_000)) }
+            try await a.untilWriting()
+            let inLine = Task { try await a.write([1]) }
+            try await a.until { $0.extras?.writersInLine.count == 1 }
+            writer.cancel()
+            #expect(await isCancelled { try await writer.value })
+            #expect(await code { try await inLine.value } == .partialWrite)
+            #expect(await code { try await a.write([1]) } == .partialWrite)
+            #expect(await code { try await a.write([[1]]) } == .partialWrite)
+            #expect(await code { try await a.closeWrite() } == .partialWrite)
+            #expect(await code { try await a.sendFile("/proc/self/comm") } == .partialWrite)
+            try await b.write("hello".utf8)
+            #expect(try await a.read(exactly: 5) == Array("hello".utf8))
+            await a.close()
+            #expect(await code { for try await _ in b {} } == .connectionReset)
+        }
+    }
+
+    @Test("a cancelled closeWrite sends nothing while earlier writes drain, and may be called again")
+    func closeWrite() async throws {
+        try await withPair(.unix) { a, b in
+            let bytes = numberedBytes(5_000_000)
+            let writer = Task { try await a.write(bytes) }
+            try await a.untilWriting()
+            let closer = Task { try await a.closeWrite() }
+            try await a.until { $0.extras?.writersInLine.count == 1 }
+            closer.cancel()
+            #expect(await isCancelled { try await closer.value })
+            #expect(try await b.read(exactly: bytes.count) == bytes)
+            try await writer.value
+            try await a.write([7])
+            try await a.closeWrite()
+            #expect(try await b.read(exactly: 1) == [7])
+            #expect(try await b.read(atMost: 1) == nil)
+        }
+    }
+
+    @Test("the handler's own waits are woken by the one handler that serve installs, and the others by theirs")
+    func owner() async throws {
+        try await withPair { a, b in
+            let owned = Tally()
+            let task = Task {
+                await b.run { connection in
+                    #expect(connection.ownsCurrentTask)
+                    if connection.ownsCurrentTask { owned.add() }
+                    let child = Task { connection.ownsCurrentTask }
+                    #expect(await !child.value)
+                    let isStopped = await isCancelled { try await connection.read(atMost: 1) }
+                    #expect(isStopped)
+                    if isStopped { owned.add() }
+                }
+                return owned.value
+            }
+            try await b.untilReading()
+            task.cancel()
+            #expect(await task.value == 2)
+            #expect(await b.perform { $0.phase == .closed })
+        }
+    }
+
+    @Test("every wait falls back to a handler of its own where the owner is not known")
+    func fallback() async throws {
+        try await withPair { a, b in
+            let task = Task {
+                try await b.perform { connection in
+                    connection.owner = 16
+                    defer { connection.owner = 0 }
+                    #expect(!connection.ownsCurrentTask)
+                    _ = try await connection.read(atMost: 1)
+                }
+            }
+            try await b.untilReading()
+            task.cancel()
+            #expect(await isCancelled { try await task.value })
+        }
+    }
+}
+
+@Suite("Suspended calls", .timeLimit(.minutes(1)))
+struct SuspendedCallTests {
+    @Test("what a call waits for, and since when, is known while it waits and no longer")
+    func record() async throws {
+        try await withPair(.unix) { a, b in
+            let before = a.loop.now
+            let reader = Task { try await a.read(atMost: 1) }
+            let writer = Task { try await a.write(numberedBytes(2_000_000)) }
+            try await a.untilReading()
+            try await a.untilWriting()
+            let since = await a.perform { ($0.readWait.since, $0.extras?.writeWait.since ?? 0) }
+            let slack: UInt64 = 20_000_000
+            for time in [since.0, since.1] {
+                #expect(time &+ slack > before)
+                #expect(time <= a.loop.now)
+            }
+            try await b.write([1])
+            _ = try await reader.value
+            _ = try await b.read(exactly: 2_000_000)
+            try await writer.value
+            #expect(await a.perform { $0.readWait.operation } == .none)
+            #expect(await a.perform { $0.extras?.writeWait.operation } == SuspendedCall.Operation.none)
+        }
+    }
+}
+
+private actor Guest {
+    let connection: Connection
+    private(set) var lines: [String] = []
+    nonisolated var unownedExecutor: UnownedSerialExecutor { connection.unownedExecutor }
+
+    init(_ connection: Connection) { self.connection = connection }
+
+    var thread: pthread_t { pthread_self() }
+    var isHome: Bool { connection.loop.isCurrent }
+
+    func readLine() async throws -> Bool {
+        for try await line in connection.lines() {
+            lines.append(line)
+            break
+        }
+        return connection.loop.isCurrent
+    }
+}
+
+@Suite("An actor that shares its connection's executor", .timeLimit(.minutes(1)))
+struct SharedExecutorTests {
+    @Test("its calls cost no hop: they stay on the connection's thread")
+    func noHop() async throws {
+        try await withPair { a, b in
+            let guest = Guest(b)
+            try await a.write("one\ntwo\n".utf8)
+            let places = try await b.perform { connection in
+                let thread = pthread_self()
+                let there = await guest.thread
+                let isHome = try await guest.readLine()
+                return [pthread_equal(thread, there) != 0, isHome, connection.loop.isCurrent]
+            }
+            #expect(places == [true, true, true])
+            #expect(try await guest.readLine())
+            #expect(await guest.lines == ["one", "two"])
+        }
+    }
+}
