@@ -49,7 +49,7 @@ final class ToolProcess: Sendable {
         self.pid = pid
         ending = Task.detached {
             await withCheckedContinuation { continuation in
-                DispatchQueue.global().async {
+                DispatchQueue(label: "wait for the tool").async {
                     var status: Int32 = 0
                     while waitpid(pid, &status, 0) == -1, errno == EINTR {}
                     let number = status & 0x7f
