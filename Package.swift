@@ -57,6 +57,7 @@ let package = Package(
         .executableTarget(
             name: "endpoint",
             dependencies: [
+                "COpenSSL",
                 "Endpoints",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -64,6 +65,10 @@ let package = Package(
         ),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"]),
         .testTarget(name: "EndpointsTests", dependencies: ["Endpoints"]),
+        .testTarget(
+            name: "EndpointToolTests",
+            dependencies: ["CEndpoints", "Endpoints", "endpoint"]
+        ),
         .testTarget(
             name: "EndpointsServiceTests",
             dependencies: ["CEndpoints", "Endpoints", "EndpointsService"]

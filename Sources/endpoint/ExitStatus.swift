@@ -17,10 +17,11 @@ enum ExitStatus: Int32, Error {
         case let error as EndpointStringError:
             complain("\(error)")
             return .usage
-        case is CleanExit, is ValidationError, is ExitCode:
-            EndpointCommand.exit(withError: error)
         case is CancellationError:
             return .done
+        case _ where EndpointCommand.exitCode(for: error) != .failure:
+            // The argument parser's own: help, or a wrong command line.
+            EndpointCommand.exit(withError: error)
         default:
             complain("endpoint: \(error)")
             return .failed

@@ -15,7 +15,8 @@ struct DemoScenario: Sendable {
 
     /// All kinds, in the order in which they are shown.
     static func all(in directory: DemoDirectory) -> [DemoScenario] {
-        [
+        let certificate = quoted(directory.certificate)
+        return [
             DemoScenario(
                 name: "tcp",
                 server: "tcp:0:interface=127.0.0.1",
@@ -33,6 +34,18 @@ struct DemoScenario: Sendable {
                 server: "unix:\(quoted(directory.file("demo.sock")))",
                 fullServer: "unix:\(quoted(directory.file("full.sock"))):backlog=0",
                 client: { "unix:\(quoted($0.path ?? ""))" }
+            ),
+            DemoScenario(
+                name: "tls",
+                server: "tls:0:interface=127.0.0.1:privateKey=\(certificate)",
+                fullServer: "tls:0:interface=127.0.0.1:backlog=0:privateKey=\(certificate)",
+                client: { "tls:127.0.0.1:\($0.port ?? 0):trustRoots=\(certificate)" }
+            ),
+            DemoScenario(
+                name: "ssl",
+                server: "ssl:0:interface=127.0.0.1:privateKey=\(certificate)",
+                fullServer: nil,
+                client: { "ssl:127.0.0.1:\($0.port ?? 0):caCertsDir=\(certificate)" }
             ),
             DemoScenario(
                 name: "haproxy",

@@ -1,12 +1,30 @@
 import Endpoints
 import Glibc
 
-/// Shows `fd:`, with a listening socket that the library has not made.
+/// Shows `fd:` and `systemd:`, with listening sockets that the library has not made.
 enum DescriptorScenario {
     static func run(in context: EndpointContext, _ report: DemoReport) async throws {
         let scenario = DemoScenario(
             name: DescriptorEndpoint.kind,
             server: "fd:\(try listeningSocket())",
+            fullServer: nil,
+            client: { "tcp:127.0.0.1:\($0.port ?? 0)" }
+        )
+        try await scenario.run(in: context, report)
+        try await runSystemd(in: context, report)
+    }
+
+    /// Says in the environment what systemd would have said of a socket, sd_listen_fds(3).
+    ///
+    /// Nobody else has read it by then, and no other thread reads the environment meanwhile.
+    private static func runSystemd(in context: EndpointContext, _ report: DemoReport) async throws {
+        let index = try listeningSocket() - 3
+        setenv("LISTEN_PID", "\(getpid())", 1)
+        setenv("LISTEN_FDS", "\(index + 1)", 1)
+        unsetenv("LISTEN_FDNAMES")
+        let scenario = DemoScenario(
+            name: SystemdEndpoint.kind,
+            server: "systemd:index=\(index)",
             fullServer: nil,
             client: { "tcp:127.0.0.1:\($0.port ?? 0)" }
         )

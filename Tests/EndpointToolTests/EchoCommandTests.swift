@@ -1,0 +1,139 @@
+import Endpoints
+import Glibc
+import Testing
+
+@Suite("endpoint echo", .timeLimit(.minutes(1)))
+struct EchoCommandTests {
+    @Test(
+        "each address is printed as a string with its real port, and can be connected to then",
+        arguments: [["tcp:0:interface=127.0.0.1"], ["tcp:0:interface=127.0.0.1", "tcp:0:interface=127.0.0.1"]]
+    )
+    func listening(servers: [String]) async throws {
+        let tool = try ToolProcess(["echo"] + servers)
+        for _ in servers {
+            let client = try await tool.listening()
+            try await client.withConnection { connection in
+                try await connection.write("hello".utf8)
+                try await connection.closeWrite()
+                #expect(try await connection.read(exactly: 5) == Array("hello".utf8))
+                #expect(try await connection.read(atMost: 1) == nil)
+            }
+        }
+        tool.signal(SIGTERM)
+        let end = try await tool.finish()
+        #expect(end == ("", "", 0))
+    }
+
+    @Test("a UNIX socket is printed, and gone with the tool")
+    func unix() async throws {
+        let path = "/tmp/endpoint-tool-\(getpid())-\(UInt32.random(in: 0 ... .max)).sock"
+        let tool = try ToolProcess(["echo", "unix:\(path)"])
+        #expect(try await tool.line() == "listening unix:address=\(path)")
+        let connection = try await clientFromString("unix:\(path)").connect()
+        await connection.close()
+        tool.signal(SIGINT)
+        #expect(await tool.status == 0)
+        #expect(access(path, F_OK) == -1)
+    }
+
+    @Test("events are one JSON object a line, with what passed and how it ended")
+    func json() async throws {
+        let tool = try ToolProcess(["echo", "--json", "tcp:0:interface=127.0.0.1"])
+        let client = try await tool.listening()
+        let local = try await client.withConnection { connection in
+            try await connection.write("hello".utf8)
+            _ = try await connection.read(exactly: 5)
+            return connection.localAddress
+        }
+        #expect(try await tool.line() == #"{"event":"accepted","peer":"\#(local)"}"#)
+        let closed = try await tool.line()
+        let expected = #"{"event":"closed","peer":"\#(local)","received":5,"sent":5,"seconds":0."#
+        #expect(closed.hasPrefix(expected))
+        #expect(closed.hasSuffix(#","end":"peerClosed"}"#))
+        tool.signal(SIGTERM)
+        #expect(await tool.status == 0)
+    }
+
+    @Test("a signal lets an open connection finish, and refuses new ones")
+    func drain() async throws {
+        let tool = try ToolProcess(["echo", "tcp:0:interface=127.0.0.1"])
+        let client = try await tool.listening()
+        let connection = try await client.connect()
+        try await connection.write("a".utf8)
+        _ = try await connection.read(exactly: 1)
+        tool.signal(SIGTERM)
+        while let other = try? await client.connect() { other.abort() }
+        try await connection.write("b".utf8)
+        #expect(try await connection.read(exactly: 1) == [UInt8(ascii: "b")])
+        await connection.close()
+        #expect(await tool.status == 0)
+    }
+
+    @Test("what has not finished within the drain time is reset, and that is a success")
+    func boundedDrain() async throws {
+        let tool = try ToolProcess(["echo", "--drain", "0.05", "tcp:0:interface=127.0.0.1"])
+        let connection = try await tool.listening().connect()
+        try await connection.write("a".utf8)
+        _ = try await connection.read(exactly: 1)
+        tool.signal(SIGINT)
+        #expect(await tool.status == 0)
+        guard case .failed(let error) = try await connection.ended() else {
+            Issue.record("not reset")
+            return
+        }
+        #expect(error.code == .connectionReset)
+        await connection.close()
+    }
+
+    @Test("a second signal exits at once with 128 and its number", arguments: [SIGINT, SIGTERM])
+    func secondSignal(number: Int32) async throws {
+        let tool = try ToolProcess(["echo", "tcp:0:interface=127.0.0.1"])
+        let client = try await tool.listening()
+        let connection = try await client.connect()
+        try await connection.write("a".utf8)
+        _ = try await connection.read(exactly: 1)
+        tool.signal(SIGTERM)
+        while let other = try? await client.connect() { other.abort() }
+        tool.signal(number)
+        #expect(await tool.status == 128 + number)
+        connection.abort()
+    }
+
+    @Test("an address in use is one line on stderr, and status 1")
+    func addressInUse() async throws {
+        let listener = try await serverFromString("tcp:0:interface=127.0.0.1").listen()
+        let port = try #require(listener.addresses.first?.port)
+        let server = "tcp:\(port):interface=127.0.0.1"
+        let end = try await ToolProcess(["echo", "tcp:0:interface=127.0.0.1", server]).finish()
+        #expect(end.output == "")
+        #expect(end.status == 1)
+        let canonical = "tcp:port=\(port):interface=127.0.0.1"
+        let expected = "endpoint: listen \(canonical): address already in use (EADDRINUSE)\n"
+        #expect(end.errors == expected)
+        await listener.close()
+    }
+
+    @Test("as stdio: it echoes its input, tells of it on stderr, and ends with it")
+    func stdio() async throws {
+        let tool = try ToolProcess(["echo", "--json", "stdio:"])
+        try await tool.stream.write("hello".utf8)
+        try await tool.stream.closeWrite()
+        let end = try await tool.finish()
+        #expect(end.output == "hello")
+        #expect(end.status == 0)
+        let events = end.errors.split(separator: "\n")
+        #expect(events.first == #"{"event":"listening","endpoint":"stdio:","address":"stdio:"}"#)
+        #expect(events.last?.contains(#""received":5,"sent":5"#) == true)
+    }
+
+    @Test("an output that nobody reads ends it quietly with 1")
+    func brokenOutput() async throws {
+        let tool = try ToolProcess(["echo", "--json", "tcp:0:interface=127.0.0.1"])
+        let client = try await tool.listening()
+        tool.stream.abort()
+        let connection = try? await client.connect()
+        #expect(await tool.status == 1)
+        connection?.abort()
+        #expect(try await tool.finishErrors() == "")
+    }
+}
