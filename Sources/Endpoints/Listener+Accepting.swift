@@ -17,14 +17,23 @@ extension Listener {
             if let connection = acceptNow() { return connection }
             if phase != .listening { return nil }
             registerSources()
-            await waitToAccept()
+            await waitToAccept(at: makeClosedGate())
         }
     }
 
-    func waitToAccept() async {
+    /// A gate that every wake-up opens; made in the same breath as the check that makes waiting
+    /// necessary.
+    ///
+    /// Not in `waitToAccept`: entering an async method, even one of the same actor, can put a task
+    /// without executor preference at the end of the queue, and a `close` before it would be missed.
+    func makeClosedGate() -> Gate {
         let gate = Gate(loop)
         waiters.append(gate)
         gate.close()
+        return gate
+    }
+
+    func waitToAccept(at gate: Gate) async {
         await withTaskCancellationHandler {
             // By way of self, so that the closure is isolated and stays on the loop.
             if !Task.isCancelled { await self.pass(gate) }

@@ -133,4 +133,18 @@ struct ConnectTests {
         // Aborting posts to the loop; it is over when the loop has come to it.
         while openSockets(to: address) > 0 { await Task.yield() }
     }
+
+    @Test("closing a listener ends its iteration, at whatever moment it comes")
+    func closing() async throws {
+        for round in 0..<300 {
+            let listener = try await listen()
+            // Without executor preference: what the caller of a library most often is.
+            let iteration = Task { for await connection in listener { connection.abort() } }
+            let client = try? await connect(to: listener)
+            for _ in 0..<(round % 30) { await Task.yield() }
+            await listener.close()
+            await iteration.value
+            client?.abort()
+        }
+    }
 }
