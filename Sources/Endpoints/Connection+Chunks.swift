@@ -38,6 +38,14 @@ extension Connection {
         guard count >= 0 else {
             throw error(.invalidArgument, "read", reason: "the count \(count) is negative")
         }
+        if loop.isCurrent { return try await readAll(count) }
+        return try await isolatedReadAll(count)
+    }
+
+    /// As a whole on the loop: elsewhere another reader could come between two parts.
+    private func isolatedReadAll(_ count: Int) async throws -> [UInt8] { try await readAll(count) }
+
+    private nonisolated(nonsending) func readAll(_ count: Int) async throws -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Swift.min(count, BlockPool.blockSize))
         var buffer = ReadBuffer()
