@@ -50,6 +50,7 @@ extension Connection {
     /// Whether the end of our stream has been sent already.
     private var isWriteFinished: Bool {
         phase == .open && writeObstacles.contains(.writeEnded) && extras?.isBroken != true
+            && extras?.writeFailure == nil
     }
 
     /// Finishes the writes that were called before, says goodbye, and closes.

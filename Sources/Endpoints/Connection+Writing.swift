@@ -147,6 +147,7 @@ extension Connection {
             if transfer.rawValue == 0 { continue }
             do { try check(transfer, "write") } catch {
                 writeObstacles.insert(.writeEnded)
+                makeExtras().writeFailure = error as? EndpointError
                 throw error
             }
             await waitToWrite(transfer)

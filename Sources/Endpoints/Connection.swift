@@ -191,6 +191,8 @@ public actor Connection: EventSource {
         var timer: LoopTimer?
         /// A write was cut off: the stream is not whole.
         var isBroken = false
+        /// Why writing is over, if it failed.
+        var writeFailure: EndpointError?
     }
 
     /// A task that waits for its turn to write.
