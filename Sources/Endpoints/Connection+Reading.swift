@@ -195,7 +195,8 @@ extension Connection {
         readerNeedsWritable = transfer == .needsWritable
         readWait = SuspendedCall(operation: .read, since: loop.hot.pointee.turnTime)
         // An open gate sends the job to the end of the queue: a turn for the others.
-        if transfer != .needsTurn { readGate.close() }
+        // A cancelled wait may have left it closed.
+        if transfer == .needsTurn { wake(readGate) } else { readGate.close() }
     }
 
     private nonisolated func endReadWait() {

@@ -160,7 +160,8 @@ extension Connection {
         extras.writeGate = gate
         extras.writeWait = SuspendedCall(operation: .write, since: loop.hot.pointee.turnTime)
         writerNeedsReadable = transfer == .needsReadable
-        if transfer != .needsTurn { gate.close() }
+        // A cancelled wait may have left it closed.
+        if transfer == .needsTurn { wake(gate) } else { gate.close() }
         await wait(at: gate)
         extras.writeWait = .none
     }

@@ -78,7 +78,7 @@ public actor Connection: EventSource {
         self.origin = origin
         self.loop = loop
         readGate = Gate(loop)
-        lastActivity = loop.hot.pointee.turnTime
+        lastActivity = 0  // Set when a limit is; the loop's own time is not ours to read here.
     }
 
     /// A connection over a connected socket, which it owns from now on.
