@@ -38,6 +38,11 @@ public actor Connection: EventSource {
         static let writeEnded = Obstacles(rawValue: 8)
         /// Closed, closing, or used up.
         static let closed = Obstacles(rawValue: 16)
+        /// A read of several parts is under way, and may be between two of them.
+        static let claimed = Obstacles(rawValue: 32)
+
+        /// Whether some read has not returned.
+        var isReading: Bool { !isDisjoint(with: [.reading, .claimed]) }
     }
 
     // Safe, all of these: see the opening comment.

@@ -17,14 +17,20 @@ extension Listener {
             if let connection = acceptNow() { return connection }
             if phase != .listening { return nil }
             registerSources()
-            await waitToAccept()
+            await waitToAccept(at: beginAcceptWait())
         }
     }
 
-    func waitToAccept() async {
+    /// A place to wait, in the same breath as the look that found nothing (see
+    /// `Connection.waitAtReadGate`).
+    func beginAcceptWait() -> Gate {
         let gate = Gate(loop)
         waiters.append(gate)
         gate.close()
+        return gate
+    }
+
+    func waitToAccept(at gate: Gate) async {
         await withTaskCancellationHandler {
             // By way of self, so that the closure is isolated and stays on the loop.
             if !Task.isCancelled { await self.pass(gate) }

@@ -227,9 +227,11 @@ struct SharedExecutorTests {
             let guest = Guest(b)
             try await a.write("one\ntwo\n".utf8)
             let places = try await b.perform { connection in
+                print("start", connection.loop.isCurrent, pthread_self())
                 let thread = pthread_self()
                 let there = await guest.thread
                 let isHome = try await guest.readLine()
+                print("threads", thread, there, pthread_self(), connection.loop.isCurrent)
                 return [pthread_equal(thread, there) != 0, isHome, connection.loop.isCurrent]
             }
             #expect(places == [true, true, true])

@@ -11,7 +11,7 @@ struct Listening: Sendable {
 
     func connect() async throws -> Connection {
         let port = listener.addresses.first?.port ?? 0
-        return try await .tcp(host: "127.0.0.1", port: port).connect(in: context)
+        return try await TCPClientEndpoint(host: "127.0.0.1", port: port).connect(in: context)
     }
 }
 
