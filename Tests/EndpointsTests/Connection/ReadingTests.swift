@@ -107,17 +107,13 @@ struct ReadingTests {
                         return []
                     }
                 }
-                print("turn", turn)
                 for part in 0..<8 {
-                    print("part", part, await b.perform { "\($0.bytesRead) \($0.readObstacles.rawValue)" })
                     try await a.write(numberedBytes(8, from: turn + part * 8))
                     try await a.loop.sleep(for: .microseconds(200))
                 }
                 #expect(try await reader.value == numberedBytes(64, from: turn))
-                print("read")
                 for intruder in intruders {
                     intruder.cancel()
-                    print("cancelled", await b.perform { "\($0.bytesRead) \($0.readObstacles.rawValue) \($0.readWait)" })
                     #expect(await intruder.value == [])
                 }
             }

@@ -167,6 +167,7 @@ extension Listener {
     var waiterCount: Int { waiters.count }
     var drainerCount: Int { drainers.count }
     var sessionCount: Int { sessions.count }
+    var liveCount: Int { sessions.reduce(0) { $0 + $1.liveCount } }
 }
 
 @Suite("Accepting when the system is short", .tags(.faults))

@@ -274,15 +274,37 @@ struct DrainTests {
             var clients: [Connection] = []
             for _ in 0..<5 { clients.append(try await listening.connect()) }
             try await begun.reaches(5)
-            let draining = Task { await listening.listener.drain(within: .milliseconds(500)) }
+            let draining = Task { await listening.listener.drain(within: .seconds(3600)) }
             while await listening.listener.drainerCount == 0 { await Task.yield() }
             for client in clients[..<2] { await client.close() }
-            let result = await draining.value
-            #expect(result == DrainResult(finished: 2, aborted: 3))
+            while await listening.listener.liveCount > 3 { await Task.yield() }
+            draining.cancel()
+            #expect(await draining.value == DrainResult(finished: 2, aborted: 3))
             try await serving.value
             for client in clients[2...] {
                 #expect(await code { try await client.read(atMost: 1) } == .connectionReset)
             }
+        }
+    }
+
+    @Test("aborts when the time is over")
+    func timeOver() async throws {
+        try await withListener { listening in
+            let begun = Tally()
+            let serving = Task {
+                try await listening.listener.serve { connection in
+                    begun.add()
+                    try await echo(connection)
+                }
+            }
+            let client = try await listening.connect()
+            try await begun.reaches(1)
+            let start = ContinuousClock.now
+            let result = await listening.listener.drain(within: .milliseconds(50))
+            #expect(result == DrainResult(finished: 0, aborted: 1))
+            #expect(ContinuousClock.now - start >= .milliseconds(50))
+            try await serving.value
+            #expect(await code { try await client.read(atMost: 1) } == .connectionReset)
         }
     }
 
