@@ -225,6 +225,31 @@ struct ProcessEndpointTests {
         #expect(try clientFromString("\(endpoint)") as? ProcessEndpoint == endpoint)
     }
 
+    @Test("any text is words or refused, and words are printed as what reads the same")
+    func randomWords() throws {
+        let alphabet: [Unicode.Scalar] = [" ", "'", "a", "\\", ":", "=", "[", "]", ",", "é"]
+        var generator = SplitMix(seed: 5)
+        for _ in 0..<20_000 {
+            var text = ""
+            for _ in 0..<Int.random(in: 0...12, using: &generator) {
+                let index = Int.random(in: 0..<alphabet.count, using: &generator)
+                text.unicodeScalars.append(alphabet[index])
+            }
+            guard let words = try? ProgramArguments.parse(text) else { continue }
+            #expect(try ProgramArguments.parse(ProgramArguments.print(words)) == words)
+            let endpoint = ProcessEndpoint(path: "x", arguments: words)
+            #expect(try clientFromString("\(endpoint)") as? ProcessEndpoint == endpoint)
+        }
+    }
+
+    @Test("a connection that is dropped takes its program with it", .tags(.faults))
+    func dropped() async throws {
+        var connection: Connection? = try await shell("trap '' TERM; sleep 1000").connect()
+        let process = try pid(try #require(connection))
+        connection = nil
+        try await waitUntilGone(process)
+    }
+
     @Test("words with loose quotes are refused", arguments: ["a'b", "'a", "'a'b", "'"])
     func wrongWords(text: String) {
         #expect(throws: EndpointArgumentError.self) { try ProgramArguments.parse(text) }
