@@ -75,7 +75,7 @@ let package = Package(
         ),
         .testTarget(
             name: "EndpointsTestingTests",
-            dependencies: ["Endpoints", "EndpointsTesting", "EventLoop"]
+            dependencies: ["CEndpoints", "Endpoints", "EndpointsTesting", "EventLoop"]
         ),
     ],
     swiftLanguageModes: [.v6]

@@ -38,6 +38,32 @@ extension Connection {
         guard count >= 0 else {
             throw error(.invalidArgument, "read", reason: "the count \(count) is negative")
         }
+        if loop.isCurrent && ownsCurrentTask { return try await readAll(count) }
+        return try await isolatedReadAll(count)
+    }
+
+    private func isolatedReadAll(_ count: Int) async throws -> [UInt8] {
+        try beginClaim()
+        defer { endClaim() }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Swift.min(count, BlockPool.blockSize))
+        do {
+            while bytes.count < count {
+                var buffer = ReadBuffer(
+                    capacity: Swift.min(count - bytes.count, BlockPool.blockSize)
+                )
+                let got = try await claimedRead(into: &buffer)
+                if got == 0 { throw endedEarly(received: bytes) }
+                bytes.append(contentsOf: buffer.readable)
+            }
+            return bytes
+        } catch is CancellationError {
+            giveBack(bytes)
+            throw CancellationError()
+        }
+    }
+
+    private nonisolated(nonsending) func readAll(_ count: Int) async throws -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Swift.min(count, BlockPool.blockSize))
         var buffer = ReadBuffer()

@@ -50,6 +50,7 @@ extension Connection {
     /// Whether the end of our stream has been sent already.
     private var isWriteFinished: Bool {
         phase == .open && writeObstacles.contains(.writeEnded) && extras?.isBroken != true
+            && extras?.writeFailure == nil
     }
 
     /// Finishes the writes that were called before, says goodbye, and closes.
@@ -143,7 +144,8 @@ extension Connection {
         writeObstacles.insert(.closed)
         finish(with: .closed)
         wake(readGate)
-        if writeObstacles.contains(.writing) { await waitForWrites() }
+        // In line at once: the writer might finish while a method is being entered.
+        if writeObstacles.contains(.writing) { await waitForWrites(as: getInLine()) }
         let isBroken = extras?.isBroken == true
         if !isBroken && phase == .closing {
             await sayGoodbye()
@@ -161,8 +163,7 @@ extension Connection {
         }
     }
 
-    private func waitForWrites() async {
-        let closer = getInLine()
+    private func waitForWrites(as closer: WriterInLine) async {
         while !closer.hasTurn && phase == .closing {
             closer.gate.close()
             await closer.gate.pass()

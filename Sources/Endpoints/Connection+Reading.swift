@@ -41,7 +41,8 @@ extension Connection {
             let transfer = attemptRead(into: &buffer)
             if transfer.isMoved { return transfer.rawValue }
             try check(transfer, "read")
-            await waitToRead(transfer)
+            beginReadWait(transfer)
+            await waitAtReadGate()
         }
     }
 
@@ -73,7 +74,40 @@ extension Connection {
             let transfer = attemptRead(into: &span)
             if transfer.isMoved { return transfer.rawValue }
             try check(transfer, "read")
-            await waitToRead(transfer)
+            beginReadWait(transfer)
+            await waitAtReadGate()
+        }
+    }
+
+    // MARK: reads of several parts
+    //
+    // A task that does not prefer the loop is queued anew at each executor check (also at a return
+    // that changes nothing), and others run meanwhile. So the claim, not the thread, keeps the parts
+    // together. A task that serve started needs none: it goes on without a hop.
+
+    /// Keeps other readers out until `endClaim`.
+    ///
+    /// On the loop.
+    ///
+    /// - Throws: ``EndpointError`` with code `busy` if somebody reads, `closed`.
+    func beginClaim() throws {
+        if readObstacles.isReading || readObstacles.contains(.closed) { throw refusal("read") }
+        readObstacles.insert(.claimed)
+    }
+
+    func endClaim() { readObstacles.remove(.claimed) }
+
+    /// Reads for whoever has the claim; as `read(into:)`.
+    func claimedRead(into buffer: inout ReadBuffer) async throws -> Int {
+        while true {
+            if Task.isCancelled { throw CancellationError() }
+            readObstacles.remove(.claimed)
+            let transfer = attemptRead(into: &buffer)
+            readObstacles.insert(.claimed)
+            if transfer.isMoved { return transfer.rawValue }
+            try check(transfer, "read")
+            beginReadWait(transfer)
+            await waitAtReadGate()
         }
     }
 
@@ -137,13 +171,13 @@ extension Connection {
     }
 
     private nonisolated func attemptReadPastObstacle(into buffer: inout ReadBuffer) -> Transfer {
-        if !readObstacles.isDisjoint(with: [.reading, .closed]) { return .refused }
+        if !readObstacles.isDisjoint(with: [.reading, .claimed, .closed]) { return .refused }
         if buffer.count == buffer.capacity { return .noRoom }
         return takePushback(atMost: buffer.capacity - buffer.count) { buffer.append($0) }
     }
 
     private nonisolated func attemptReadPastObstacle(into span: inout OutputRawSpan) -> Transfer {
-        if !readObstacles.isDisjoint(with: [.reading, .closed]) { return .refused }
+        if !readObstacles.isDisjoint(with: [.reading, .claimed, .closed]) { return .refused }
         if span.freeCapacity == 0 { return .noRoom }
         return takePushback(atMost: span.freeCapacity) { bytes in
             span.withUnsafeMutableBytes { buffer, count in
@@ -190,21 +224,25 @@ extension Connection {
     // MARK: waiting, on the loop
 
     /// In the same breath as the attempt that would block.
-    private nonisolated func beginReadWait(_ transfer: Transfer) {
+    nonisolated func beginReadWait(_ transfer: Transfer) {
         readObstacles.insert(.reading)
         readerNeedsWritable = transfer == .needsWritable
         readWait = SuspendedCall(operation: .read, since: loop.hot.pointee.turnTime)
         // An open gate sends the job to the end of the queue: a turn for the others.
-        if transfer != .needsTurn { readGate.close() }
+        // A cancelled wait may have left it closed.
+        if transfer == .needsTurn { wake(readGate) } else { readGate.close() }
     }
 
-    private nonisolated func endReadWait() {
+    nonisolated func endReadWait() {
         readObstacles.remove(.reading)
         readWait = .none
     }
 
-    func waitToRead(_ transfer: Transfer) async {
-        beginReadWait(transfer)
+    /// Waits; `beginReadWait` was called in the same breath as the attempt.
+    ///
+    /// Not in here: to enter an async method is an executor check, at which a task that does not
+    /// prefer the loop is queued anew. An event or another reader could come before the gate is closed.
+    func waitAtReadGate() async {
         await wait(at: readGate)
         endReadWait()
     }

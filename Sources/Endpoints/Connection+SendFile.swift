@@ -33,7 +33,8 @@ extension Connection {
                 reason: "an offset or count is negative, or the path holds a NUL"
             )
         }
-        let file = endpoints_open(path, O_RDONLY, 0)
+        // Not to block on a FIFO without a writer; a regular file does not mind.
+        let file = endpoints_open(path, O_RDONLY | O_NONBLOCK, 0)
         if file < 0 { throw EndpointError(errno: file, operation: "open", endpoint: path) }
         defer { _ = endpoints_close(file) }
         return try await isolatedSendFile(file, path, offset, count ?? .max)

@@ -25,7 +25,7 @@ extension Connection {
         _ wrap: (any Transport) throws -> any Transport
     ) throws -> Connection {
         if phase != .open { throw refusal("upgrade") }
-        if readObstacles.contains(.reading) || writeObstacles.contains(.writing) {
+        if readObstacles.isReading || writeObstacles.contains(.writing) {
             throw error(.busy, "upgrade", reason: "another task is using this connection")
         }
         // Safe: it stays on the loop, with a connection of the same loop.

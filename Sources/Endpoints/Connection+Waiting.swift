@@ -168,6 +168,7 @@ extension Connection {
                     reason: "an earlier write was cancelled half-way"
                 )
             }
+            if let error = extras?.writeFailure { return error.of(operation: operation) }
             return error(.closed, operation, reason: "closeWrite was called")
         }
         return error(.busy, operation, reason: "another task is already reading this connection")

@@ -136,7 +136,8 @@ extension Connection {
             }
             if writeObstacles.contains(.closed) && phase == .closed { throw refusal("write") }
             if !takeTurn() {
-                await waitToWrite(.needsTurn)
+                await wait(at: beginWriteWait(.needsTurn))
+                endWriteWait()
                 continue
             }
             guard let transfer = try step() else { return }
@@ -147,22 +148,27 @@ extension Connection {
             if transfer.rawValue == 0 { continue }
             do { try check(transfer, "write") } catch {
                 writeObstacles.insert(.writeEnded)
+                makeExtras().writeFailure = error as? EndpointError
                 throw error
             }
-            await waitToWrite(transfer)
+            await wait(at: beginWriteWait(transfer))
+            endWriteWait()
         }
     }
 
-    private func waitToWrite(_ transfer: Transfer) async {
+    /// In the same breath as the attempt that would block; answers where to wait.
+    private func beginWriteWait(_ transfer: Transfer) -> Gate {
         let extras = makeExtras()
         let gate = extras.writeGate ?? Gate(loop)
         extras.writeGate = gate
         extras.writeWait = SuspendedCall(operation: .write, since: loop.hot.pointee.turnTime)
         writerNeedsReadable = transfer == .needsReadable
-        if transfer != .needsTurn { gate.close() }
-        await wait(at: gate)
-        extras.writeWait = .none
+        // A cancelled wait may have left it closed.
+        if transfer == .needsTurn { wake(gate) } else { gate.close() }
+        return gate
     }
+
+    private func endWriteWait() { extras?.writeWait = .none }
 
     /// After a write that was cut off: what the peer has is not whole, and must not look so.
     private func breakStream() {

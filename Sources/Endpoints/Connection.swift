@@ -38,6 +38,11 @@ public actor Connection: EventSource {
         static let writeEnded = Obstacles(rawValue: 8)
         /// Closed, closing, or used up.
         static let closed = Obstacles(rawValue: 16)
+        /// A read of several parts is under way, and may be between two of them.
+        static let claimed = Obstacles(rawValue: 32)
+
+        /// Whether some read has not returned.
+        var isReading: Bool { !isDisjoint(with: [.reading, .claimed]) }
     }
 
     // Safe, all of these: see the opening comment.
@@ -78,7 +83,7 @@ public actor Connection: EventSource {
         self.origin = origin
         self.loop = loop
         readGate = Gate(loop)
-        lastActivity = loop.hot.pointee.turnTime
+        lastActivity = 0  // Set when a limit is; the loop's own time is not ours to read here.
     }
 
     /// A connection over a connected socket, which it owns from now on.
@@ -191,6 +196,8 @@ public actor Connection: EventSource {
         var timer: LoopTimer?
         /// A write was cut off: the stream is not whole.
         var isBroken = false
+        /// Why writing is over, if it failed.
+        var writeFailure: EndpointError?
     }
 
     /// A task that waits for its turn to write.

@@ -17,16 +17,13 @@ extension Listener {
             if let connection = acceptNow() { return connection }
             if phase != .listening { return nil }
             registerSources()
-            await waitToAccept(at: makeClosedGate())
+            await waitToAccept(at: beginAcceptWait())
         }
     }
 
-    /// A gate that every wake-up opens; made in the same breath as the check that makes waiting
-    /// necessary.
-    ///
-    /// Not in `waitToAccept`: entering an async method, even one of the same actor, can put a task
-    /// without executor preference at the end of the queue, and a `close` before it would be missed.
-    func makeClosedGate() -> Gate {
+    /// A place to wait, in the same breath as the look that found nothing (see
+    /// `Connection.waitAtReadGate`).
+    func beginAcceptWait() -> Gate {
         let gate = Gate(loop)
         waiters.append(gate)
         gate.close()

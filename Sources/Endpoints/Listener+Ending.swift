@@ -60,10 +60,14 @@ extension Listener {
         }
         loop.cancel(timer)
         drainers.removeAll { $0 === gate }
-        let aborted = drained.reduce(0) { $0 + $1.abandon() }
-        let ended = drained.reduce(0) { $0 + $1.endedCount } - before
+        var result = DrainResult(finished: -before, aborted: 0)
+        for session in drained {
+            let (ended, aborted) = session.abandon()
+            result.finished += ended
+            result.aborted += aborted
+        }
         close()
-        return DrainResult(finished: ended, aborted: aborted)
+        return result
     }
 
     private func waitToDrain(at gate: Gate) async {

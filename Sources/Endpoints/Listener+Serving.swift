@@ -53,15 +53,16 @@ final class ServeSession: Sendable {
     /// From now on the last handler's end wakes the scope's task.
     func awaitEnd() { state.withLock { $0.mustEnd = true } }
 
-    /// Resets what is left and has the handlers cancelled; answers how many there were.
-    func abandon() -> Int {
-        let rest = state.withLock { state in
+    /// Resets what is left and has the handlers cancelled; answers how many had ended before, and how
+    /// many there were: taken at once, so that none is counted twice.
+    func abandon() -> (ended: Int, aborted: Int) {
+        let (rest, ended) = state.withLock { state in
             state.isAbandoned = true
-            return Array(state.live.values)
+            return (Array(state.live.values), state.ended)
         }
         for connection in rest { connection.abort() }
         wake()
-        return rest.count
+        return (ended, rest.count)
     }
 
     func wake() {

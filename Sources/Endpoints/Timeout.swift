@@ -46,7 +46,8 @@ public nonisolated(nonsending) func withTimeout<Result>(
 }
 
 /// A body, its time limit, and what became of them.
-// Unchecked: the body's task and its caller, who waits for it, take turns; `hasExpired` is atomic.
+// Unchecked: the body's task and its caller, who waits for it, take turns; what both may touch at once
+// is atomic or behind a lock.
 private final class TimedWork<Success>: @unchecked Sendable {
     /// Given up when it has run: a closure that does not escape must not be held when its caller goes
     /// on, and the task and the timer may hold this object a little longer.
@@ -54,7 +55,7 @@ private final class TimedWork<Success>: @unchecked Sendable {
     private let timeout: Duration
     private let loop = EventLoop.current ?? EventLoopGroup.shared.next()
     private let hasExpired = Atomic<Bool>(false)
-    private var outcome: Result<Success, any Error>?
+    private let outcome = Lock<Result<Success, any Error>?>(nil)
     private var timer: LoopTimer?  // the loop's
 
     init(
@@ -66,17 +67,19 @@ private final class TimedWork<Success>: @unchecked Sendable {
     }
 
     func run(isolation: isolated (any Actor)?) async throws -> Success {
+        // The body begins here and now, before the handler below could tell it.
+        let isCancelled = Task.isCancelled
         let task = Task.immediate(executorPreference: EventLoop.current) {
-            await self.perform(isolation: isolation)
+            await self.perform(isolation: isolation, isCancelled: isCancelled)
         }
-        if outcome == nil && timeout > .zero { startTimer(for: task) }
+        if timeout > .zero && !isCancelled && !hasOutcome { startTimer(for: task) }
         await withTaskCancellationHandler {
             await task.value
         } onCancel: {
             task.cancel()
         }
         loop.run { self.stopTimer() }
-        switch outcome {
+        switch outcome.withLock({ $0 }) {
         case .success(let value): return value
         case .failure(let error) where hasExpired.load(ordering: .acquiring):
             throw TimeoutError(duration: timeout, underlying: error)
@@ -85,14 +88,18 @@ private final class TimedWork<Success>: @unchecked Sendable {
         }
     }
 
-    private func perform(isolation: isolated (any Actor)?) async {
-        if timeout <= .zero {
-            hasExpired.store(!Task.isCancelled, ordering: .releasing)
+    private var hasOutcome: Bool { outcome.withLock { $0 != nil } }
+
+    private func perform(isolation: isolated (any Actor)?, isCancelled: Bool) async {
+        if isCancelled || timeout <= .zero {
+            hasExpired.store(!isCancelled, ordering: .releasing)
             withUnsafeCurrentTask { $0?.cancel() }
         }
         guard let body else { return }
         self.body = nil
-        do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
+        let result: Result<Success, any Error>
+        do { result = .success(try await body()) } catch { result = .failure(error) }
+        outcome.withLock { $0 = result }
     }
 
     private func startTimer(for task: Task<Void, Never>) {

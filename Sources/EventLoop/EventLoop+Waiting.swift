@@ -43,7 +43,8 @@ extension Duration {
 }
 
 /// One suspended call.
-// Unchecked: touched on the loop's thread only, but for `descriptor`, set before it gets there.
+// Unchecked: touched on the loop's thread only, but for `outcome`, which is behind a lock, and
+// `descriptor`, set before it gets there.
 private final class LoopWait: EventSource, @unchecked Sendable {
     private enum State {
         case new
@@ -52,8 +53,8 @@ private final class LoopWait: EventSource, @unchecked Sendable {
     }
     private let loop: EventLoop
     private var state = State.new
-    private var readiness: Readiness?
-    private var failure: Int32 = 0
+    /// What the waiting task is to find: the readiness, or -errno.
+    private let outcome = Lock<(readiness: Readiness?, failure: Int32)>((nil, 0))
     var descriptor: Int32?
     var timer: LoopTimer?
 
@@ -68,6 +69,7 @@ private final class LoopWait: EventSource, @unchecked Sendable {
         } onCancel: {
             loop.run { self.finish(nil) }
         }
+        let (readiness, failure) = outcome.withLock { $0 }
         if failure != 0 { throw EventLoopError(operation: "epoll_ctl", code: -failure) }
         guard let readiness, !Task.isCancelled else { throw CancellationError() }
         return readiness
@@ -78,9 +80,10 @@ private final class LoopWait: EventSource, @unchecked Sendable {
             state = .over  // Cancelled before it came here, or the loop is ending.
             return continuation.resume()
         }
-        failure = begin()
+        let failure = begin()
         guard failure == 0 else {
             state = .over
+            outcome.withLock { $0.failure = failure }
             return continuation.resume()
         }
         state = .waiting(continuation)
@@ -90,7 +93,7 @@ private final class LoopWait: EventSource, @unchecked Sendable {
         let previous = state
         state = .over
         guard case .waiting(let continuation) = previous else { return }
-        self.readiness = readiness
+        outcome.withLock { $0.readiness = readiness }
         if let descriptor { loop.deregister(descriptor, closing: false) }
         if let timer { loop.cancel(timer) }
         timer = nil

@@ -19,6 +19,7 @@ struct TimerQueue {
     private var heap: [LoopTimer] = []
 
     var earliest: UInt64? { heap.first?.deadline }
+    var count: Int { heap.count }
 
     mutating func insert(_ timer: LoopTimer) {
         timer.index = heap.count

@@ -85,9 +85,10 @@ public final class ChildProcess: Sendable {
     /// Sends it a signal.
     public func send(_ signal: Int32) { kill(pid, signal) }
 
-    /// Waits for its exit.
+    /// Waits for its exit, and for the last of what it printed.
     public func waitForExit(within seconds: Double = 60) async throws -> Exit {
         let words = try await exit.firstLine(within: seconds) { $0 }.split(separator: " ")
+        _ = try await errors.toEnd(within: seconds)
         let number = Int32(words[1]) ?? -1
         return words[0] == "status" ? .status(number) : .signal(number)
     }

@@ -81,13 +81,15 @@ public final class Peers: Sendable {
 
     /// Starts one of the programs in `IntegrationTests/Peers`, with the Python that has Twisted.
     @discardableResult
-    public func python(
-        _ script: String,
-        _ arguments: String...,
-        input: ChildProcess.Input = .pipe
-    ) throws -> ChildProcess {
+    public func python(_ script: String, _ arguments: String...) throws -> ChildProcess {
+        try python(script, arguments)
+    }
+
+    /// Starts one of the programs in `IntegrationTests/Peers`, with the Python that has Twisted.
+    @discardableResult
+    public func python(_ script: String, _ arguments: [String]) throws -> ChildProcess {
         let python = "\(Self.folder)/.build-venv/bin/python"
-        return try start([python, "\(Self.folder)/Peers/\(script)"] + arguments, input: input)
+        return try start([python, "\(Self.folder)/Peers/\(script)"] + arguments)
     }
 
     /// The tool: beside the tests that run, unless ENDPOINT names another build of it.

@@ -20,4 +20,6 @@ int endpoints_pipe(int ends[2]);
 int endpoints_pidfd_open(int pid);
 // Takes the child's status: 0 = it still runs, 1 = it has ended, or -errno. `*signal` is 0 if it exited.
 int endpoints_reap(int pid, int waits, int *code, int *signal);
+// The number that names this process and never another one (pidfs, Linux 6.9); 0 where there is none.
+uint64_t endpoints_process_identity(void);
 static inline int endpoints_kill_group(int pid, int number) { return (int)endpoints_result(kill(-pid, number)); }

@@ -15,7 +15,7 @@ extension Connection {
     public func detach() throws -> Int32 {
         let operation = "detach"
         if phase != .open { throw refusal(operation) }
-        if readObstacles.contains(.reading) || writeObstacles.contains(.writing) {
+        if readObstacles.isReading || writeObstacles.contains(.writing) {
             throw error(.busy, operation, reason: "another task is using this connection")
         }
         if hasPushback {

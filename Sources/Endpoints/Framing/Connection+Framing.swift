@@ -82,7 +82,7 @@ extension Connection {
         _ decoder: inout Decoder,
         limit: Int
     ) async throws -> Decoder.Frame? {
-        if loop.isCurrent { return try await decode(&decoder, limit: limit) }
+        if loop.isCurrent && ownsCurrentTask { return try await decode(&decoder, limit: limit) }
         return try await isolatedDecode(&decoder, limit: limit)
     }
 
@@ -90,14 +90,24 @@ extension Connection {
         _ decoder: inout Decoder,
         limit: Int
     ) async throws -> Decoder.Frame? {
-        try await decode(&decoder, limit: limit)
+        try beginClaim()
+        var buffer = takeAllPushback()
+        defer {
+            putBack(&buffer)
+            endClaim()
+        }
+        while true {
+            if let frame = try decoder.next(in: &buffer) { return frame }
+            if buffer.count > limit { throw frameTooLong(limit) }
+            if try await claimedRead(into: &buffer) == 0 { return nil }
+        }
     }
 
     private nonisolated(nonsending) func decode<Decoder: FrameDecoder>(
         _ decoder: inout Decoder,
         limit: Int
     ) async throws -> Decoder.Frame? {
-        if readObstacles.contains(.reading) { throw refusal("read") }
+        if readObstacles.isReading { throw refusal("read") }
         var buffer = takeAllPushback()
         do {
             while true {

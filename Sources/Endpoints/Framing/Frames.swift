@@ -16,12 +16,23 @@ public struct ConnectionFrames<Decoder: FrameDecoder>: AsyncSequence, Sendable {
         public typealias Failure = any Error
         private let connection: Connection
         private var decoder: Decoder
+        private let fresh: Decoder
         private let limit: Int
 
         init(_ connection: Connection, _ decoder: Decoder, limit: Int) {
             self.connection = connection
             self.decoder = decoder
             self.limit = limit
+            fresh = decoder
+        }
+
+        private nonisolated(nonsending) mutating func advance() async throws -> Decoder.Frame? {
+            do { return try await connection.nextFrame(&decoder, limit: limit) } catch {
+                // Others may take from what came, so how far it was searched says nothing. The state
+                // of a user's decoder is the user's.
+                if Decoder.self == DelimitedFrames.self { decoder = fresh }
+                throw error
+            }
         }
 
         /// The next frame; `nil` at the peer's end.
@@ -29,7 +40,7 @@ public struct ConnectionFrames<Decoder: FrameDecoder>: AsyncSequence, Sendable {
         /// - Throws: ``EndpointError``: `unexpectedEnd` if the end cuts a frame off, `tooLong`, what
         ///   the decoder throws, and what reading throws.
         public mutating func next(isolation: isolated (any Actor)?) async throws -> Decoder.Frame? {
-            try await connection.nextFrame(&decoder, limit: limit)
+            try await advance()
         }
 
         /// The next frame; `nil` at the peer's end.
@@ -37,7 +48,7 @@ public struct ConnectionFrames<Decoder: FrameDecoder>: AsyncSequence, Sendable {
         /// - Throws: ``EndpointError``: `unexpectedEnd` if the end cuts a frame off, `tooLong`, what
         ///   the decoder throws, and what reading throws.
         public mutating func next() async throws -> Decoder.Frame? {
-            try await connection.nextFrame(&decoder, limit: limit)
+            try await advance()
         }
     }
 

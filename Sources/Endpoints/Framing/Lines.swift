@@ -69,18 +69,26 @@ public struct ConnectionLines: AsyncSequence, Sendable {
             decoder = LineDecoder(limit: limit)
         }
 
+        private nonisolated(nonsending) mutating func advance() async throws -> String? {
+            do { return try await connection.nextLine(&decoder) } catch {
+                // Others may take from what came, so how far it was searched says nothing.
+                decoder = LineDecoder(limit: decoder.limit)
+                throw error
+            }
+        }
+
         /// The next line; `nil` at the peer's end.
         ///
         /// - Throws: ``EndpointError``: `tooLong`, and what reading throws.
         public mutating func next(isolation: isolated (any Actor)?) async throws -> String? {
-            try await connection.nextLine(&decoder)
+            try await advance()
         }
 
         /// The next line; `nil` at the peer's end.
         ///
         /// - Throws: ``EndpointError``: `tooLong`, and what reading throws.
         public mutating func next() async throws -> String? {
-            try await connection.nextLine(&decoder)
+            try await advance()
         }
     }
 

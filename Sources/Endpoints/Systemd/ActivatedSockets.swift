@@ -17,7 +17,11 @@ final class ActivatedSockets: Sendable {
         for name in names {
             if let value = getenv(name) { environment[name] = String(cString: value) }
         }
-        let sockets = ActivatedSockets(environment: environment, pid: getpid())
+        let sockets = ActivatedSockets(
+            environment: environment,
+            pid: getpid(),
+            identity: endpoints_process_identity()
+        )
         if sockets.isForUs { for name in names { unsetenv(name) } }
         return sockets
     }()
@@ -48,8 +52,11 @@ final class ActivatedSockets: Sendable {
     private let isForUs: Bool
     private let taken = Lock(Set<Int>())
 
-    /// Reads a table; `first` is the number of the first descriptor.
-    init(environment: [String: String], pid: Int32, first: Int32 = 3) {
+    /// Reads a table.
+    ///
+    /// `identity` is the number that no other process ever has, 0 if the system has none; `first` the
+    /// number of the first descriptor.
+    init(environment: [String: String], pid: Int32, identity: UInt64 = 0, first: Int32 = 3) {
         guard let owner = environment["LISTEN_PID"], let count = environment["LISTEN_FDS"] else {
             (passed, isForUs) = ([], false)
             problem = "the program was not started by systemd with sockets (no LISTEN_FDS)"
@@ -58,6 +65,12 @@ final class ActivatedSockets: Sendable {
         guard owner == "\(pid)" else {
             (passed, isForUs) = ([], false)
             problem = "the sockets are another process's (LISTEN_PID is not \(pid))"
+            return
+        }
+        // A pid can be given to a second process, this number cannot.
+        if identity != 0, let named = environment["LISTEN_PIDFDID"], named != "\(identity)" {
+            (passed, isForUs) = ([], false)
+            problem = "the sockets are another process's (LISTEN_PIDFDID is not \(identity))"
             return
         }
         isForUs = true

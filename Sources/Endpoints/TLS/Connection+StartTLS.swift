@@ -45,7 +45,7 @@ extension Connection {
     /// Does the handshake; `peer` is how errors call whom it is with.
     func secure(_ side: TLSSide, peer: String, timeout: Duration?) async throws -> Connection {
         if phase != .open { throw refusal("upgrade") }
-        if readObstacles.contains(.reading) || writeObstacles.contains(.writing) {
+        if readObstacles.isReading || writeObstacles.contains(.writing) {
             throw error(.busy, "upgrade", reason: "another task is using this connection")
         }
         if writeObstacles.contains(.writeEnded) { throw refusal("write") }
@@ -106,7 +106,8 @@ extension Connection {
             if transfer.rawValue > 0 { return }
             if transfer.wouldBlock {
                 try register(for: "TLS handshake")
-                await waitToRead(transfer)
+                beginReadWait(transfer)
+                await waitAtReadGate()
                 continue
             }
             if let failure = tls.failure {
@@ -139,7 +140,8 @@ extension Connection {
                 continue
             }
             guard transfer.wouldBlock, (try? register(for: "close")) != nil else { return }
-            await waitToRead(transfer)
+            beginReadWait(transfer)
+            await waitAtReadGate()
         }
     }
 }

@@ -70,9 +70,10 @@ let sealOrOpenTicket:
         guard let transport = TLSTransport.of(ssl), case .server(let server) = transport.side,
             let name, let iv, let cipher, let mac
         else { return sealing == 1 ? 0 : -1 }
-        return sealing == 1
-            ? server.ticketKeys.seal(name, iv, cipher, mac)
-            : server.ticketKeys.open(name, iv, cipher, mac)
+        if sealing == 1 { return server.ticketKeys.seal(name, iv, cipher, mac) }
+        let result = server.ticketKeys.open(name, iv, cipher, mac)
+        // A ticket of TLS 1.3 is used once: whoever used one needs another.
+        return result == 1 && SSL_version(ssl) == ENDPOINTS_TLS1_3 ? 2 : result
     }
 
 /// Keeps a session for later: 1 takes over the reference.

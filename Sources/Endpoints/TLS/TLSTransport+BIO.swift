@@ -36,7 +36,7 @@ extension TLSTransport {
             into: UnsafeMutableRawBufferPointer(start: buffer, count: count)
         )
         if transfer.rawValue > 0 {
-            if opening == nil { noteOpening(buffer, transfer.rawValue) }
+            if !isUp && opening == nil { noteOpening(buffer, transfer.rawValue) }
             endpoints_bio_done(bio)
             done.pointee = transfer.rawValue
             return 1

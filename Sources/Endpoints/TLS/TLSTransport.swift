@@ -127,6 +127,7 @@ final class TLSTransport: Transport {
                 return answer
             }
             isUp = true
+            opening = nil
         }
         guard let blocked = flush() else { return .moved(1) }
         if blocked.wouldBlock { return blocked }

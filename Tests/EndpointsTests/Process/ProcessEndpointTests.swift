@@ -102,7 +102,7 @@ struct ProcessEndpointTests {
 
     @Test("a program that ignores everything is killed after the grace period, its group too")
     func stubborn() async throws {
-        let script = "trap '' TERM; (trap '' TERM; sleep 1000) & echo $!; while :; do sleep 1; done"
+        let script = "trap '' TERM; (trap '' TERM; sleep 30) & echo $!; for i in 1 2 3 4 5 6 7 8 9; do sleep 3; done"
         let connection = try await shell(script).connect()
         let process = try pid(connection)
         var text = ""
@@ -135,7 +135,7 @@ struct ProcessEndpointTests {
     func cancelled() async throws {
         let started = Lock(Int32(0))
         let task = Task {
-            try await shell("exec sleep 1000").withConnection { connection in
+            try await shell("exec sleep 30").withConnection { connection in
                 let process = try pid(connection)
                 started.withLock { $0 = process }
                 _ = try await connection.read(atMost: 1)
@@ -151,7 +151,7 @@ struct ProcessEndpointTests {
     func shutdown() async throws {
         let group = EventLoopGroup(loopCount: 1)
         let context = EndpointContext(loops: group)
-        let connection = try await shell("trap '' TERM; read x; sleep 1000").connect(in: context)
+        let connection = try await shell("trap '' TERM; read x; sleep 30").connect(in: context)
         let process = try pid(connection)
         await group.shutdown()
         try await waitUntilGone(process)
@@ -223,6 +223,31 @@ struct ProcessEndpointTests {
         #expect(try ProgramArguments.parse(ProgramArguments.print(words)) == words)
         let endpoint = ProcessEndpoint(path: "x:y", arguments: words)
         #expect(try clientFromString("\(endpoint)") as? ProcessEndpoint == endpoint)
+    }
+
+    @Test("any text is words or refused, and words are printed as what reads the same")
+    func randomWords() throws {
+        let alphabet: [Unicode.Scalar] = [" ", "'", "a", "\\", ":", "=", "[", "]", ",", "é"]
+        var generator = SplitMix(seed: 5)
+        for _ in 0..<20_000 {
+            var text = ""
+            for _ in 0..<Int.random(in: 0...12, using: &generator) {
+                let index = Int.random(in: 0..<alphabet.count, using: &generator)
+                text.unicodeScalars.append(alphabet[index])
+            }
+            guard let words = try? ProgramArguments.parse(text) else { continue }
+            #expect(try ProgramArguments.parse(ProgramArguments.print(words)) == words)
+            let endpoint = ProcessEndpoint(path: "x", arguments: words)
+            #expect(try clientFromString("\(endpoint)") as? ProcessEndpoint == endpoint)
+        }
+    }
+
+    @Test("a connection that is dropped takes its program with it", .tags(.faults))
+    func dropped() async throws {
+        var connection: Connection? = try await shell("trap '' TERM; sleep 30").connect()
+        let process = try pid(try #require(connection))
+        connection = nil
+        try await waitUntilGone(process)
     }
 
     @Test("words with loose quotes are refused", arguments: ["a'b", "'a", "'a'b", "'"])

@@ -107,6 +107,25 @@ struct SystemdEndpointTests {
         #expect(try await refusal("systemd:index=0", among: table).contains(reason))
     }
 
+    @Test("a process that has got another's pid does not get its sockets", .tags(.security))
+    func identity() async throws {
+        let passed = Passed([try tcpSocket()])
+        let environment = ["LISTEN_PID": "77", "LISTEN_FDS": "1", "LISTEN_PIDFDID": "1234"]
+        for (identity, reason) in [
+            (UInt64(99), "another process's"), (1234, "none"), (0, "is not open"),
+        ] {
+            let table = ActivatedSockets(
+                environment: environment,
+                pid: 77,
+                identity: identity,
+                first: passed.first
+            )
+            let text = try await refusal("systemd:index=0", among: table)
+            // Where the system has no identity the pid counts; the socket is closed by then.
+            #expect(text.contains(reason))
+        }
+    }
+
     @Test("a wrong descriptor gets an error that says what it is")
     func wrongDescriptors() async throws {
         let datagram = endpoints_socket(AF_INET, ENDPOINTS_DATAGRAM, 0)

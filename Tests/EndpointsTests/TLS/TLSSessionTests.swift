@@ -30,8 +30,8 @@ struct TLSSessionTests {
         client.maximumVersion = version
         let server = try TLSTesting.server()
         #expect(try await !isResumed(client, server))
-        #expect(try await isResumed(client, server))
-        #expect(try await isResumed(client, server))
+        // More often than there were tickets at first: each resumption brings a new one.
+        for _ in 0..<5 { #expect(try await isResumed(client, server)) }
     }
 
     @Test("tickets survive one change of their key, not two, and a reload")

@@ -1,0 +1,271 @@
+import CEndpoints
+import EventLoop
+import Testing
+
+@testable import Endpoints
+
+@Suite("Accepting", .timeLimit(.minutes(1)))
+struct AcceptingTests {
+    @Test("iterating yields ready connections, dealt to the loops in turn")
+    func iterating() async throws {
+        try await withListener(loops: 2) { listening in
+            var clients: [Connection] = []
+            for _ in 0..<4 { clients.append(try await listening.connect()) }
+            var loops: [ObjectIdentifier: Int] = [:]
+            var remotes: Set<String> = []
+            for await connection in listening.listener {
+                loops[ObjectIdentifier(connection.loop), default: 0] += 1
+                remotes.insert("\(connection.remoteAddress)")
+                #expect(connection.localAddress == listening.listener.addresses.first)
+                await connection.close()
+                if remotes.count == 4 { break }
+            }
+            #expect(loops.values.sorted() == [2, 2])
+            #expect(remotes == Set(clients.map { "\($0.localAddress)" }))
+            for client in clients { await client.close() }
+        }
+    }
+
+    @Test("nothing is taken from the kernel's queue until somebody asks")
+    func onDemand() async throws {
+        try await withListener { listening in
+            let client = try await listening.connect()
+            let events = listening.listener.events
+            try await listening.listener.loop.sleep(for: .milliseconds(10))
+            var iterator = listening.listener.makeAsyncIterator()
+            let connection = await iterator.next()
+            for await event in events {
+                guard case .accepted(let peer) = event else { continue }
+                #expect(peer == client.localAddress)
+                break
+            }
+            await connection?.close()
+            await client.close()
+        }
+    }
+
+    @Test("a cancelled iteration just ends, and the listener stays", .tags(.cancellation), arguments: [false, true])
+    func cancelled(onLoop: Bool) async throws {
+        try await withListener { listening in
+            let listener = listening.listener
+            let iteration = Task(executorPreference: onLoop ? listener.loop : nil) {
+                var count = 0
+                for await connection in listener {
+                    count += 1
+                    await connection.close()
+                }
+                return count
+            }
+            while await listener.waiterCount == 0 { await Task.yield() }
+            iteration.cancel()
+            #expect(await iteration.value == 0)
+            #expect(await listener.waiterCount == 0)
+            let client = try await listening.connect()
+            var iterator = listener.makeAsyncIterator()
+            #expect(await iterator.next()?.remoteAddress == client.localAddress)
+            client.abort()
+        }
+    }
+
+    @Test("close ends iteration, frees the port, and may be called twice")
+    func close() async throws {
+        try await withListener { listening in
+            let listener = listening.listener
+            let iteration = Task { for await connection in listener { await connection.close() } }
+            while await listener.waiterCount == 0 { await Task.yield() }
+            await listener.close()
+            await iteration.value
+            await listener.close()
+            var iterator = listener.makeAsyncIterator()
+            #expect(await iterator.next() == nil)
+            let port = listener.addresses.first?.port ?? 0
+            let again: some ServerEndpoint = .tcp(port: port, interface: "127.0.0.1")
+            try await again.listen(in: listening.context).close()
+            #expect(await code { try await listening.connect() } == .connectionRefused)
+        }
+    }
+
+    @Test("close closes what the kernel has queued, with an end and no reset")
+    func closeQueued() async throws {
+        try await withListener { listening in
+            var clients: [Connection] = []
+            for _ in 0..<5 { clients.append(try await listening.connect()) }
+            await listening.listener.close()
+            for client in clients {
+                #expect(try await client.read(atMost: 1) == nil)
+                await client.close()
+            }
+        }
+    }
+
+    @Test("while suspended new connections wait in the kernel's queue")
+    func suspended() async throws {
+        try await withListener { listening in
+            let listener = listening.listener
+            let accepted = Tally()
+            let serving = Task { try await listener.serve { _ in accepted.add() } }
+            let first = try await listening.connect()
+            try await accepted.reaches(1)
+            listener.suspend()
+            listener.suspend()
+            #expect(await listener.waiterCount == 1)
+            let second = try await listening.connect()
+            try await listener.loop.sleep(for: .milliseconds(10))
+            #expect(accepted.value == 1)
+            listener.resume()
+            try await accepted.reaches(2)
+            serving.cancel()
+            #expect(await isCancelled { try await serving.value })
+            await first.close()
+            await second.close()
+        }
+    }
+
+    @Test("who watches is told, and the watch ends with the listener")
+    func events() async throws {
+        try await withListener { listening in
+            let events = listening.listener.events
+            let watcher = Task {
+                var peers: [SocketAddress] = []
+                for await event in events { if case .accepted(let peer) = event { peers.append(peer) } }
+                return peers
+            }
+            let serving = Task { try await listening.listener.serve(echo) }
+            var locals: [SocketAddress] = []
+            for _ in 0..<3 {
+                let client = try await listening.connect()
+                try await client.write([1])
+                _ = try await client.read(exactly: 1)
+                locals.append(client.localAddress)
+                await client.close()
+            }
+            await listening.listener.close()
+            try await serving.value
+            #expect(await watcher.value == locals)
+            for await _ in listening.listener.events { Issue.record("a closed listener has no events") }
+        }
+    }
+
+    @Test("a listener that is dropped closes its port and says so")
+    func dropped() async throws {
+        let log = CapturedLog()
+        try await withListener { listening in
+            let context = EndpointContext(loops: listening.context.loops, logger: log.logger)
+            let server: some ServerEndpoint = .tcp(port: 0, interface: "127.0.0.1")
+            var listener: Listener? = try await server.listen(in: context)
+            let port = listener?.addresses.first?.port ?? 0
+            listener = nil
+            while log.lines("listener dropped without close").isEmpty { await Task.yield() }
+            #expect(await code {
+                try await TCPClientEndpoint(host: "127.0.0.1", port: port).connect(in: context)
+            } == .connectionRefused)
+        }
+    }
+}
+
+extension Listener {
+    var waiterCount: Int { waiters.count }
+    var drainerCount: Int { drainers.count }
+    var sessionCount: Int { sessions.count }
+    var liveCount: Int { sessions.reduce(0) { $0 + $1.liveCount } }
+}
+
+@Suite("Accepting when the system is short", .tags(.faults))
+struct AcceptPauseTests {
+    @Test("the pause doubles from 5 ms to 1 s, is told once, and begins anew after a success")
+    func doubling() {
+        var pause = AcceptPause()
+        var delays: [UInt64] = []
+        var firsts: [Bool] = []
+        for _ in 0..<10 {
+            let (delay, isFirst) = pause.begin()
+            delays.append(delay / 1_000_000)
+            firsts.append(isFirst)
+            #expect(pause.isPausing)
+            pause.end()
+            #expect(!pause.isPausing)
+        }
+        #expect(delays == [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000])
+        #expect(firsts == [true] + [Bool](repeating: false, count: 9))
+        let endings = [pause.succeed(), pause.succeed()]
+        #expect(endings == [true, false])
+        let anew = pause.begin()
+        #expect(anew == (5_000_000, true))
+    }
+
+    @Test(
+        "what an errno of accept(2) means",
+        arguments: [
+            (EAGAIN, AcceptFailure.wouldBlock), (EMFILE, .exhausted), (ENFILE, .exhausted),
+            (ENOBUFS, .exhausted), (ENOMEM, .exhausted), (ECONNABORTED, .connectionLost),
+            (EPROTO, .connectionLost), (ENETDOWN, .connectionLost), (ENOPROTOOPT, .connectionLost),
+            (EHOSTDOWN, .connectionLost), (EHOSTUNREACH, .connectionLost),
+            (EOPNOTSUPP, .connectionLost), (ENETUNREACH, .connectionLost),
+            (ETIMEDOUT, .connectionLost), (EPERM, .connectionLost), (EINTR, .connectionLost),
+            (EBADF, .fatal), (EINVAL, .fatal), (ENOTSOCK, .fatal),
+        ] as [(Int32, AcceptFailure)]
+    )
+    func classes(errno: Int32, meaning: AcceptFailure) {
+        #expect(AcceptFailure(errno: errno) == meaning)
+    }
+
+    @Test("out of descriptors: pauses, logs once, burns no CPU, goes on by itself", .timeLimit(.minutes(1)))
+    func exhausted() async {
+        // A process of its own: the limit is the process's.
+        await #expect(processExitsWith: .success) {
+            let log = CapturedLog()
+            let context = EndpointContext(
+                loops: EventLoopGroup(loopCount: 1), logger: log.logger
+            )
+            let server: some ServerEndpoint = .tcp(port: 0, interface: "127.0.0.1")
+            let listener = try await server.listen(in: context)
+            let served = Tally()
+            let events = listener.events
+            let serving = Task {
+                try await listener.serve { connection in
+                    served.add()
+                    try await echo(connection)
+                }
+            }
+            let port = listener.addresses.first?.port ?? 0
+            let client = try await TCPClientEndpoint(host: "127.0.0.1", port: port).connect(in: context)
+            try await client.write([1])
+            _ = try await client.read(exactly: 1)
+            // The clients' sockets take all descriptors that are left.
+            let number = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+            var limit = rlimit()
+            getrlimit(number, &limit)
+            limit.rlim_cur = 200
+            setrlimit(number, &limit)
+            var address = try SocketAddress(ip: "127.0.0.1", port: port).kernelAddress(
+                operation: "connect", endpoint: nil
+            )
+            var sockets: [Int32] = []
+            while true {
+                let socket = endpoints_socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+                if socket < 0 { break }
+                sockets.append(socket)
+            }
+            for socket in sockets { _ = endpoints_connect(socket, &address.storage, address.length) }
+            for await event in events { if case .paused = event { break } }
+            let before = clock()
+            try await client.loop.sleep(for: .milliseconds(400))
+            let spent = Double(clock() - before) / Double(CLOCKS_PER_SEC)
+            #expect(spent < 0.1)
+            // Those that are connected are served meanwhile.
+            try await client.write([2])
+            #expect(try await client.read(exactly: 1) == [2])
+            #expect(log.lines("accept paused").count == 1)
+            #expect(log.lines("accept paused").first?.metadata["error"]?.contains("EMFILE") == true)
+            for socket in sockets { _ = endpoints_close(socket) }
+            let again = try await TCPClientEndpoint(host: "127.0.0.1", port: port).connect(in: context)
+            try await again.write([3])
+            #expect(try await again.read(exactly: 1) == [3])
+            #expect(log.lines("accept resumed").count >= 1)
+            await again.close()
+            await client.close()
+            serving.cancel()
+            _ = await serving.result
+        }
+    }
+}
