@@ -17,6 +17,7 @@ final class ToolProcess: Sendable {
     let errors: Connection
     private let pid: pid_t
     private let ending: Task<Int32, Never>
+    private let hasEnded: Lock<Bool>
 
     init(_ arguments: [String], input: Input = .pipe, output: String? = nil) throws {
         let toTool = try Pipe()
@@ -55,11 +56,14 @@ final class ToolProcess: Sendable {
             in: context
         )
         self.pid = pid
+        let hasEnded = Lock(false)
+        self.hasEnded = hasEnded
         ending = Task.detached {
             await withCheckedContinuation { continuation in
                 DispatchQueue(label: "wait for the tool").async {
                     var status: Int32 = 0
                     while waitpid(pid, &status, 0) == -1, errno == EINTR {}
+                    hasEnded.withLock { $0 = true }
                     let number = status & 0x7f
                     continuation.resume(returning: number == 0 ? status >> 8 & 0xff : 128 + number)
                 }
@@ -68,6 +72,8 @@ final class ToolProcess: Sendable {
     }
 
     deinit {
+        // A test that failed must not leave a server behind.
+        if !hasEnded.withLock({ $0 }) { kill(pid, SIGKILL) }
         stream.abort()
         errors.abort()
     }
