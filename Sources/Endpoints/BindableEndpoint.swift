@@ -6,6 +6,7 @@ public protocol BindableEndpoint: ServerEndpoint {
     /// The endpoint that listens on just this address: with the real port where the string says 0.
     ///
     /// - Parameter address: One of ``Listener/addresses``.
+    /// - Returns: The endpoint, which prints as the string for this address.
     func bound(to address: SocketAddress) -> any ServerEndpoint
 }
 

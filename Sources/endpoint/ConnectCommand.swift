@@ -25,7 +25,10 @@ struct ConnectCommand: AsyncParsableCommand {
         let logger = options.makeLogger()
         let stop = StopRequest.onSignal()
         let writer = EventWriter(
-            to: .standardError, isJSON: options.json, logger: logger, stop: stop
+            to: .standardError,
+            isJSON: options.json,
+            logger: logger,
+            stop: stop
         )
         // Both connections on one loop: bytes need not change threads.
         let context = EndpointContext(loops: options.makeLoops(usual: 1), logger: logger)
@@ -82,7 +85,9 @@ struct ConnectSession {
         return await withTaskGroup(of: Step.self) { group in
             group.addTask { .inputEnded(await Self.failure(of: sending)) }
             group.addTask { [connection] in
-                .peerEnded(await Self.failure(of: Task { _ = try await connection.pump(to: stdio) }))
+                .peerEnded(
+                    await Self.failure(of: Task { _ = try await connection.pump(to: stdio) })
+                )
             }
             group.addTask { [stop] in .stopped(await stop.wait()) }
             let error = await follow(&group, sending)
@@ -94,7 +99,8 @@ struct ConnectSession {
     }
 
     private func follow(
-        _ group: inout TaskGroup<Step>, _ sending: Task<Void, any Error>
+        _ group: inout TaskGroup<Step>,
+        _ sending: Task<Void, any Error>
     ) async -> (any Error)? {
         var sendError: (any Error)?
         for await step in group {
@@ -102,7 +108,9 @@ struct ConnectSession {
             case .inputEnded(let error):
                 // A peer that takes no more may still have an answer under way.
                 sendError = error is CancellationError ? nil : error
-                if let error = sendError as? EndpointError, error.operation == "read" { return error }
+                if let error = sendError as? EndpointError, error.operation == "read" {
+                    return error
+                }
             case .peerEnded(let error):
                 return error.map(Self.quietIfOutputClosed) ?? sendError
             case .stopped(.some):

@@ -15,7 +15,10 @@ enum DescriptorLimit {
         let before = limit.rlim_cur
         limit.rlim_cur = limit.rlim_max
         if setrlimit(resource, &limit) != 0 { limit.rlim_cur = before }
-        logger.debug("descriptor limit raised", metadata: ["from": "\(before)", "to": "\(limit.rlim_cur)"])
+        logger.debug(
+            "descriptor limit raised",
+            metadata: ["from": "\(before)", "to": "\(limit.rlim_cur)"]
+        )
         if limit.rlim_cur < low {
             logger.warning("descriptor limit is low", metadata: ["limit": "\(limit.rlim_cur)"])
         }

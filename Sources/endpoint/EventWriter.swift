@@ -20,6 +20,9 @@ actor EventWriter {
     /// Makes a writer.
     ///
     /// - Parameters:
+    ///   - output: Where events go.
+    ///   - isJSON: Whether they are objects.
+    ///   - logger: What tells of connections otherwise.
     ///   - stop: Asked for when nobody reads the output any more.
     init(to output: LineOutput, isJSON: Bool, logger: Logger, stop: StopRequest) {
         self.output = output

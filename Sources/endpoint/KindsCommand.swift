@@ -24,7 +24,8 @@ extension EndpointKindDescription {
     /// The object that `kinds --json` writes.
     var json: JSONValue {
         .object([
-            ("side", .string(side.rawValue)), ("kind", .string(kind)), ("summary", .string(summary)),
+            ("side", .string(side.rawValue)), ("kind", .string(kind)),
+            ("summary", .string(summary)),
             ("arguments", .array(arguments.map(\.json))),
         ])
     }
@@ -41,7 +42,8 @@ extension EndpointKindDescription.Argument {
     var json: JSONValue {
         .object([
             ("name", .string(name)), ("aliases", .array(aliases.map { .string($0) })),
-            ("position", position.map { .integer($0) } ?? .null), ("required", .boolean(isRequired)),
+            ("position", position.map { .integer($0) } ?? .null),
+            ("required", .boolean(isRequired)),
             ("isRest", .boolean(isPrefixed)),
             ("type", .string(typeName)), ("expected", .string(expected)),
             ("choices", .array(choices.map { .string($0) })),

@@ -17,17 +17,24 @@ struct ServerRun: Sendable {
     ///
     /// - Throws: ``EndpointStringError``.
     init(
-        servers: [String], clients: [String] = [], _ options: ToolOptions, drain: Duration
+        servers: [String],
+        clients: [String] = [],
+        _ options: ToolOptions,
+        drain: Duration
     ) throws {
         self.servers = try servers.map { try serverFromString($0) }
         let usesStdio =
-            try servers.contains { try EndpointRegistry.standard.explain($0, as: .server).usesStdio }
+            try servers.contains {
+                try EndpointRegistry.standard.explain($0, as: .server).usesStdio
+            }
             || clients.contains { try EndpointRegistry.standard.explain($0, as: .client).usesStdio }
         let logger = options.makeLogger()
         DescriptorLimit.raise(logger)
         stop = StopRequest.onSignal()
         writer = EventWriter(
-            to: usesStdio ? .standardError : .standardOutput, isJSON: options.json, logger: logger,
+            to: usesStdio ? .standardError : .standardOutput,
+            isJSON: options.json,
+            logger: logger,
             stop: stop
         )
         context = EndpointContext(loops: options.makeLoops(), logger: logger)

@@ -7,7 +7,9 @@ struct ToolOptions: ParsableArguments {
     @Flag(help: "Write each line on stdout as one JSON object.")
     var json = false
 
-    @Option(help: ArgumentHelp("How many event loops to run; one a core unless told.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("How many event loops to run; one a core unless told.", valueName: "n")
+    )
     var loops: Int?
 
     @Option(
@@ -28,6 +30,7 @@ struct ToolOptions: ParsableArguments {
     /// The loops that `--loops` asks for.
     ///
     /// - Parameter usual: How many if it does not; `nil` for one a core.
+    /// - Returns: A group of its own, or the process's.
     func makeLoops(usual: Int? = nil) -> EventLoopGroup {
         (loops ?? usual).map { EventLoopGroup(loopCount: $0) } ?? .shared
     }
@@ -56,7 +59,8 @@ struct ToolOptions: ParsableArguments {
 struct DrainOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "How long open connections may go on after SIGINT or SIGTERM.", valueName: "seconds"
+            "How long open connections may go on after SIGINT or SIGTERM.",
+            valueName: "seconds"
         )
     )
     var drain = 30.0

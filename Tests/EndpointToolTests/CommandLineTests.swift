@@ -9,7 +9,8 @@ struct CommandLineTests {
             ["frobnicate"], ["echo"], ["echo", "8080"], ["echo", "--loops", "0", "tcp:0"],
             ["echo", "--log-level", "loud", "tcp:0"], ["echo", "--drain", "-1", "tcp:0"],
             ["connect"], ["connect", "tcp:example.com:port=eighty"], ["relay", "tcp:0"],
-            ["relay", "tcp:0", "nothing"], ["explain"], ["explain", "--server", "--client", "tcp:1"],
+            ["relay", "tcp:0", "nothing"], ["explain"],
+            ["explain", "--server", "--client", "tcp:1"],
             ["explain", "tcp"], ["kinds", "--frobnicate"], ["demo", "more"],
         ]
     )
@@ -113,7 +114,9 @@ struct DemoCommandTests {
         let end = try await ToolProcess(["demo"]).finish()
         #expect(end.errors == "")
         #expect(end.status == 0)
-        let first = Set(end.output.split(separator: "\n").compactMap { $0.split(separator: " ").first })
+        let first = Set(
+            end.output.split(separator: "\n").compactMap { $0.split(separator: " ").first }
+        )
         for side in EndpointSide.allCases {
             for kind in EndpointRegistry.standard.kinds(for: side) {
                 #expect(first.contains(Substring(kind.kind)), "\(side) \(kind.kind)")

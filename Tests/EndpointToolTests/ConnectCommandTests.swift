@@ -45,7 +45,10 @@ struct ConnectCommandTests {
         }
     }
 
-    @Test("input from a file is sent whole, output to a file written", arguments: ["/proc/self/exe", "/dev/null"])
+    @Test(
+        "input from a file is sent whole, output to a file written",
+        arguments: ["/proc/self/exe", "/dev/null"]
+    )
     func files(input: String) async throws {
         let output = "/tmp/endpoint-tool-\(getpid())-\(UInt32.random(in: 0 ... .max)).out"
         defer { unlink(output) }

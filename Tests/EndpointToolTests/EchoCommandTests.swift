@@ -6,7 +6,10 @@ import Testing
 struct EchoCommandTests {
     @Test(
         "each address is printed as a string with its real port, and can be connected to then",
-        arguments: [["tcp:0:interface=127.0.0.1"], ["tcp:0:interface=127.0.0.1", "tcp:0:interface=127.0.0.1"]]
+        arguments: [
+            ["tcp:0:interface=127.0.0.1"],
+            ["tcp:0:interface=127.0.0.1", "tcp:0:interface=127.0.0.1"],
+        ]
     )
     func listening(servers: [String]) async throws {
         let tool = try ToolProcess(["echo"] + servers)

@@ -40,7 +40,9 @@ final class DescriptorEnd {
         guard result == 0 else {
             let name = direction == .input ? "standard input" : "standard output"
             throw EndpointError(
-                errno: result, operation: "connect", endpoint: endpoint,
+                errno: result,
+                operation: "connect",
+                endpoint: endpoint,
                 reason: "\(name) is not open"
             )
         }
@@ -98,7 +100,8 @@ final class DescriptorEnd {
     }
 
     /// Begins to report to `source`; 0 or -errno.
-    func register(on loop: EventLoop, as direction: Direction, for source: any EventSource) -> Int32 {
+    func register(on loop: EventLoop, as direction: Direction, for source: any EventSource) -> Int32
+    {
         guard registration == nil, descriptor >= 0 else { return 0 }
         let relay = ReadinessRelay(to: source, direction)
         let result = loop.register(descriptor, relay)

@@ -32,7 +32,8 @@ enum DemoCertificate {
         }
         defer { EVP_PKEY_CTX_free(context) }
         var key: OpaquePointer?
-        guard EVP_PKEY_keygen_init(context) == 1, EVP_PKEY_keygen(context, &key) == 1, let key else {
+        guard EVP_PKEY_keygen_init(context) == 1, EVP_PKEY_keygen(context, &key) == 1, let key
+        else {
             throw refused("make a key")
         }
         return key
@@ -53,7 +54,8 @@ enum DemoCertificate {
         }
         defer { X509_EXTENSION_free(extended) }
         // Ed25519 brings its own digest.
-        guard X509_add_ext(certificate, extended, -1) == 1, X509_sign(certificate, key, nil) > 0 else {
+        guard X509_add_ext(certificate, extended, -1) == 1, X509_sign(certificate, key, nil) > 0
+        else {
             throw refused("sign the certificate")
         }
     }

@@ -19,6 +19,8 @@ final class DemoReport: Sendable {
     /// Runs a step of at most ten seconds, and tells of it.
     ///
     /// - Parameters:
+    ///   - name: What it is called.
+    ///   - kind: The kind that it shows.
     ///   - body: Answers what happened, in a few words.
     /// - Returns: Whether it succeeded.
     /// - Throws: `CancellationError`, and what writing the line throws.

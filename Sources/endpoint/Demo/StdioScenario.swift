@@ -15,7 +15,10 @@ struct StdioScenario: Sendable {
     func run(in context: EndpointContext, _ report: DemoReport) async throws {
         let pipes = try StdioPipes()
         let peer = Connection.make(
-            reading: pipes.fromProgram, writing: pipes.toProgram, name: "pipes", in: context
+            reading: pipes.fromProgram,
+            writing: pipes.toProgram,
+            name: "pipes",
+            in: context
         )
         do {
             try await exercise(peer, in: context, report)
@@ -29,7 +32,9 @@ struct StdioScenario: Sendable {
     }
 
     private func exercise(
-        _ peer: Connection, in context: EndpointContext, _ report: DemoReport
+        _ peer: Connection,
+        in context: EndpointContext,
+        _ report: DemoReport
     ) async throws {
         var made: Listener?
         let endpoint = StdioEndpoint()
@@ -77,7 +82,11 @@ private struct StdioPipes {
     private static func replace(_ descriptor: Int32, with other: Int32) throws -> Int32 {
         let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
         guard copy >= 0, dup2(other, descriptor) >= 0 else {
-            throw EndpointError(errno: errno, operation: "copy", endpoint: "descriptor \(descriptor)")
+            throw EndpointError(
+                errno: errno,
+                operation: "copy",
+                endpoint: "descriptor \(descriptor)"
+            )
         }
         close(other)
         return copy

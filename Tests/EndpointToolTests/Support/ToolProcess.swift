@@ -37,14 +37,22 @@ final class ToolProcess: Sendable {
         }
         posix_spawn_file_actions_adddup2(&actions, errorPipe.writing, 2)
         let pid = try Self.spawn(arguments, &actions)
-        for descriptor in [toTool.reading, fromTool.writing, errorPipe.writing] { close(descriptor) }
+        for descriptor in [toTool.reading, fromTool.writing, errorPipe.writing] {
+            close(descriptor)
+        }
 
         let context = EndpointContext()
         stream = .make(
-            reading: fromTool.reading, writing: toTool.writing, name: "tool", in: context
+            reading: fromTool.reading,
+            writing: toTool.writing,
+            name: "tool",
+            in: context
         )
         errors = .make(
-            reading: errorPipe.reading, writing: try Pipe().writing, name: "errors", in: context
+            reading: errorPipe.reading,
+            writing: try Pipe().writing,
+            name: "errors",
+            in: context
         )
         self.pid = pid
         ending = Task.detached {
@@ -106,7 +114,8 @@ final class ToolProcess: Sendable {
         var bytes = [UInt8](repeating: 0, count: 4096)
         let count = fread(&bytes, 1, bytes.count, file)
         let lines = String(decoding: bytes.prefix(count), as: UTF8.self).split(separator: "\n")
-        let flags = lines.first { $0.hasPrefix("flags:") }?.split(whereSeparator: \.isWhitespace).last
+        let flags = lines.first { $0.hasPrefix("flags:") }?.split(whereSeparator: \.isWhitespace)
+            .last
         return try Int(flags ?? "", radix: 8) ?? { throw ToolError("no flags") }()
     }
 
@@ -117,7 +126,8 @@ final class ToolProcess: Sendable {
     }
 
     private static func spawn(
-        _ arguments: [String], _ actions: inout posix_spawn_file_actions_t
+        _ arguments: [String],
+        _ actions: inout posix_spawn_file_actions_t
     ) throws -> pid_t {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
