@@ -19,7 +19,7 @@ from zope.interface import implementer
 def fail(failure):
     print("failed", failure.value, file=sys.stderr, flush=True)
     status.append(1)
-    reactor.stop()
+    reactor.callWhenRunning(reactor.stop)
 
 
 def say(word):

@@ -12,13 +12,15 @@ public typealias ClientWrapper = @Sendable (any ClientEndpoint) -> (any ClientEn
 struct ConnectionStage: Sendable {
     /// What it is called in errors: `TLS handshake`.
     let name: String
-    let timeout: Duration
+    /// `nil` if the step keeps time by itself, which saves a task.
+    let timeout: Duration?
     /// What a client does to get through it; `nil` if nobody has said.
     let client: ClientWrapper?
     let body: @Sendable (Connection) async throws -> Connection
 
     /// Runs the stage on a connection; whatever it throws names the stage and the peer.
     func run(_ connection: Connection) async throws -> Connection {
+        guard let timeout else { return try await body(connection) }
         do {
             return try await withTimeout(timeout) { try await body(connection) }
         } catch let error as TimeoutError {
@@ -41,14 +43,14 @@ extension EndpointContext {
     ///
     /// - Parameters:
     ///   - name: What the step is called in errors, such as `TLS handshake`.
-    ///   - timeout: How long it may take.
+    ///   - timeout: How long it may take; `nil` for a step that keeps time by itself.
     ///   - client: Makes the endpoint by which a client gets through this step, for
     ///     ``Listener/clientEndpoints``.
     ///   - body: Makes the connection ready: the same one, or one made from it.
     /// - Returns: The context, with this step behind those that it has already.
     public func preparing(
         _ name: String,
-        timeout: Duration = .seconds(10),
+        timeout: Duration? = .seconds(10),
         client: ClientWrapper? = nil,
         _ body: @escaping @Sendable (Connection) async throws -> Connection
     ) -> EndpointContext {

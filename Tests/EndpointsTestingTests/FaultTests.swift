@@ -25,7 +25,10 @@ struct FaultTests {
             (.halfClose(after: 2), [.pass([1, 2]), .end]),
             (.blackhole(after: 1), [.pass([1]), .vanish]),
             (.reset(after: 9), [.pass([1, 2, 3]), .end]),
-            (.stall(after: 1, for: .seconds(1)), [.pass([1]), .wait(.seconds(1)), .pass([2, 3]), .end]),
+            (
+                .stall(after: 1, for: .seconds(1)),
+                [.pass([1]), .wait(.seconds(1)), .pass([2, 3]), .end]
+            ),
             (.split(into: 2...2), [.pass([1, 2]), .pass([3]), .end]),
             (.coalesce(9...9), [.pass([1, 2, 3]), .end]),
             (.bandwidth(bytesPerSecond: 3), [.wait(.seconds(1)), .pass([1, 2, 3]), .end]),

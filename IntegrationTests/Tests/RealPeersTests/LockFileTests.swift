@@ -67,7 +67,9 @@ struct LockFileTests {
         }
     }
 
-    @Test("a client that checks the process connects while the other side's server lives, only then")
+    @Test(
+        "a client that checks the process connects while the other side's server lives, only then"
+    )
     func checkPID() async throws {
         try await Peers.scope { peers in
             let data = try peers.file("data", Array("alive\n".utf8))
@@ -75,7 +77,11 @@ struct LockFileTests {
             let tool = try peers.tool("echo", "unix:\(ours)")
             _ = try await tool.listeningAddress()
             let twisted = try peers.python(
-                "twisted_peer.py", "client", "unix:\(ours):lockfile=1", data)
+                "twisted_peer.py",
+                "client",
+                "unix:\(ours):lockfile=1",
+                data
+            )
             #expect(try await twisted.output.toEnd() == Array("alive\n".utf8))
 
             let theirs = peers.path("theirs.sock")

@@ -36,7 +36,7 @@ struct SignalTests {
             _ = try await client.output.bytes(5)
             tool.send(SIGTERM)
             #expect(try await tool.waitForExit(within: 10) == .status(0))
-            _ = try await client.output.toEnd(within: 10)
+            #expect(try await client.waitForExit(within: 10) == .status(1))
             #expect(client.errors.text.contains("Connection reset"))
         }
     }
@@ -63,8 +63,14 @@ struct SignalTests {
     func connect() async throws {
         try await Peers.scope { peers in
             let server = try peers.start(
-                "socat", "-d", "-d", "-t", "30", "TCP4-LISTEN:0,bind=127.0.0.1",
-                "SYSTEM:cat; echo bye")
+                "socat",
+                "-d",
+                "-d",
+                "-t",
+                "30",
+                "TCP4-LISTEN:0,bind=127.0.0.1",
+                "SYSTEM:cat; echo bye"
+            )
             let client = try peers.tool("connect", "tcp:127.0.0.1:\(try await server.socatPort())")
             client.write(Array("hello\n".utf8))
             _ = try await client.output.bytes(6)

@@ -76,7 +76,11 @@ struct ToolTests {
         try await Peers.scope { peers in
             let path = peers.path("a.sock")
             let tool = try peers.tool(
-                "echo", "tcp:0:interface=127.0.0.1", "tcp6:0:interface=[::1]", "unix:\(path)")
+                "echo",
+                "tcp:0:interface=127.0.0.1",
+                "tcp6:0:interface=[::1]",
+                "unix:\(path)"
+            )
             let isComplete: @Sendable (String) -> Bool? = { $0.contains(path) ? true : nil }
             _ = try await tool.output.firstLine(isComplete)
             let lines = tool.output.lines
@@ -106,8 +110,14 @@ struct ToolTests {
             let json = try await tool.output.toEnd()
             #expect(try await tool.waitForExit() == .status(64))
             let python = try peers.python(
-                "json_lines.py", "side", "kind", "canonical", "arguments.mode", "error.column",
-                "error.hint")
+                "json_lines.py",
+                "side",
+                "kind",
+                "canonical",
+                "arguments.mode",
+                "error.column",
+                "error.hint"
+            )
             python.write(json)
             python.closeInput()
             _ = try await python.output.toEnd()
@@ -119,7 +129,8 @@ struct ToolTests {
                     #""client" "tcp" "tcp:host=www.example.com:port=80:bindAddress=192.0.2.100" - - -"#,
                     #"- - - - 1 "did you mean tcp:8080?""#,
                     #"- - - - 16 -"#,
-                ])
+                ]
+            )
         }
     }
 
@@ -173,7 +184,8 @@ struct ToolTests {
                 python.output.lines == [
                     #""listening" - - -"#, #""accepted" - - -"#,
                     #""closed" 10000 10000 "peerClosed""#,
-                ])
+                ]
+            )
         }
     }
 }

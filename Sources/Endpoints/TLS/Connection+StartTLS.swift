@@ -43,7 +43,11 @@ extension Connection {
     }
 
     /// Does the handshake; `peer` is how errors call whom it is with.
-    func secure(_ side: TLSSide, peer: String, timeout: Duration?) async throws -> Connection {
+    func secure(
+        _ side: TLSSide,
+        peer: @autoclosure () -> String,
+        timeout: Duration?
+    ) async throws -> Connection {
         if phase != .open { throw refusal("upgrade") }
         if readObstacles.isReading || writeObstacles.contains(.writing) {
             throw error(.busy, "upgrade", reason: "another task is using this connection")
@@ -53,7 +57,7 @@ extension Connection {
             throw EndpointError(
                 .handshakeFailed,
                 operation: "TLS handshake",
-                endpoint: peer,
+                endpoint: peer(),
                 reason: "bytes came in the clear after the request to start TLS",
                 phase: .handshake
             )
@@ -63,14 +67,14 @@ extension Connection {
         do {
             writeObstacles.insert(.writing)
             defer { passWriteTurn() }
-            try await shakeHands(tls, peer: peer, timeout: timeout)
+            try await shakeHands(tls, timeout: timeout)
         } catch is CancellationError {
             endNow(.closed, reset: true)
             throw CancellationError()
         } catch {
             var failure = error as? EndpointError ?? self.error(.handshakeFailed, "TLS handshake")
             if failure.operation == "TLS handshake" || failure.operation == "read" {
-                failure = failure.of(operation: "TLS handshake", endpoint: peer)
+                failure = failure.of(operation: "TLS handshake", endpoint: peer())
             }
             endNow(.failed(failure), reset: false)
             throw failure
@@ -84,7 +88,7 @@ extension Connection {
         return successor
     }
 
-    private func shakeHands(_ tls: TLSTransport, peer: String, timeout: Duration?) async throws {
+    private func shakeHands(_ tls: TLSTransport, timeout: Duration?) async throws {
         let deadline = timeout.map { loop.now &+ $0.nanosecondsClamped }
         let timer = deadline.map { deadline in
             loop.schedule(at: deadline) { self.wake(self.readGate) }
@@ -97,7 +101,6 @@ extension Connection {
                 throw EndpointError(
                     .timedOut,
                     operation: "TLS handshake",
-                    endpoint: peer,
                     reason: "not finished after \(timeout.inSeconds)",
                     phase: .handshake
                 )

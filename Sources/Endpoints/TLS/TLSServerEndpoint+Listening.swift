@@ -247,18 +247,26 @@ extension TLSListening {
                 in: context
             )
         }
-        return context.preparing(
-            "TLS handshake",
-            timeout: configuration.handshakeTimeout,
-            client: { TLSClientEndpoint(reaching: $0) },
-            { inner in
-                let generation = withExtendedLifetime(watcher) { state.current ?? generation }
-                return try await inner.secure(
-                    .server(generation),
-                    peer: "from \(inner.remoteAddress)",
-                    timeout: nil
-                )
-            }
-        )
+        let timeout = configuration.handshakeTimeout
+        return context.preparing("TLS handshake", timeout: nil, client: Self.client) { inner in
+            let generation = withExtendedLifetime(watcher) { state.current ?? generation }
+            return try await inner.secure(
+                .server(generation),
+                peer: "from \(inner.remoteAddress)",
+                timeout: timeout
+            )
+        }
+    }
+
+    /// The endpoint by which a client of this host gets through the handshake.
+    private static func client(over inner: any ClientEndpoint) -> (any ClientEndpoint)? {
+        switch inner {
+        case let tcp as TCPClientEndpoint: return TLSClientEndpoint(host: tcp.host, port: tcp.port)
+        case let tcp as TCP6ClientEndpoint: return TLSClientEndpoint(host: tcp.host, port: tcp.port)
+        default:
+            var client = TLSClientEndpoint(host: "localhost", port: 443)
+            client.endpoint = inner
+            return client
+        }
     }
 }

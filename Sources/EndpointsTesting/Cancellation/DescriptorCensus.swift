@@ -50,6 +50,9 @@ private func target(of name: String) -> String {
         guard let start = buffer.baseAddress else { return "" }
         let count = readlink("/proc/self/fd/\(name)", start, buffer.count)
         if count < 0 { return "closed" }
-        return String(decoding: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), as: UTF8.self)
+        return String(
+            decoding: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]),
+            as: UTF8.self
+        )
     }
 }

@@ -128,7 +128,9 @@ private struct CancellationCheck: Sendable {
             if ending.hasEnded { return (progress.count, true, false) }
             let isAtRest = progress.quiet > Self.rest
             if moment == .atRest && isThere && isAtRest { return (progress.count, false, false) }
-            if progress.quiet > patience || Task.isCancelled { return (progress.count, false, true) }
+            if progress.quiet > patience || Task.isCancelled {
+                return (progress.count, false, true)
+            }
             await ending.wait(atMost: .milliseconds(1))
         }
     }

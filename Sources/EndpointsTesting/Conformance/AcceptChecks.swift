@@ -37,7 +37,10 @@ let acceptChecks: [ConformanceCheck<ListenerSetting>] = [
     },
     ConformanceCheck("a listener has addresses") { setting in
         try expect(!setting.listener.addresses.isEmpty, "it has none")
-        try expect(setting.listener.addresses.allSatisfy { $0.port != 0 }, "ports are the real ones")
+        try expect(
+            setting.listener.addresses.allSatisfy { $0.port != 0 },
+            "ports are the real ones"
+        )
     },
     ConformanceCheck("close ends iteration, may be called twice, and refuses clients") { setting in
         async let waiting = ended(setting.listener)

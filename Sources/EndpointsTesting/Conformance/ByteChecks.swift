@@ -34,7 +34,10 @@ let byteChecks: [ConformanceCheck<ConnectionPair>] = [
         try await pair.a.write(bytes)
         try await pair.a.closeWrite()
         let count = try await received.count
-        try expect(isSame(try await received, as: bytes), "\(count) bytes of \(bytes.count), or others")
+        try expect(
+            isSame(try await received, as: bytes),
+            "\(count) bytes of \(bytes.count), or others"
+        )
     },
     ConformanceCheck("both directions work at once") { pair in
         let (forward, backward) = (moreThanFits, [UInt8](moreThanFits.dropFirst(1)))
@@ -103,17 +106,17 @@ let orderChecks: [ConformanceCheck<ConnectionPair>] = [
         try await sent
     },
     ConformanceCheck("a second reader is refused, and the first is left alone") { pair in
-        try await withThrowingTaskGroup(of: CallOutcome.self) { group in
-            for _ in 0..<2 {
-                group.addTask { await outcome { try await pair.b.read(exactly: 1) } }
-            }
-            // Nothing was written yet: who comes first waits, and only the other can be done.
-            let second = try await group.next()
-            try expect(second?.code == .busy, "the second reader gets busy, not \(describe(second))")
-            try await pair.a.write([7])
-            let first = try await group.next()
-            try expect(first?.bytes == [7], "the first reader gets the byte, not \(describe(first))")
+        let (outcomes, told) = AsyncStream.makeStream(of: CallOutcome.self)
+        for _ in 0..<2 {
+            Task { told.yield(await outcome { try await pair.b.read(exactly: 1) }) }
         }
+        var ended = outcomes.makeAsyncIterator()
+        // Nothing was written yet: who comes first waits, and only the other can be done.
+        let second = await ended.next()
+        try expect(second?.code == .busy, "the second reader gets busy, not \(describe(second))")
+        try await pair.a.write([7])
+        let first = await ended.next()
+        try expect(first?.bytes == [7], "the first reader gets the byte, not \(describe(first))")
     },
     ConformanceCheck("a writer waits for its reader") { pair in
         let bytes = moreThanFits

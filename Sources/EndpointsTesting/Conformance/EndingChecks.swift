@@ -62,7 +62,10 @@ let endingChecks: [ConformanceCheck<ConnectionPair>] = [
         let rest = try await readAll(pair.b)
         try await sent
         await closed
-        try expect(isSame(first, rest, as: bytes), "\(rest.count + 1) of \(bytes.count) bytes, or others")
+        try expect(
+            isSame(first, rest, as: bytes),
+            "\(rest.count + 1) of \(bytes.count) bytes, or others"
+        )
     },
     ConformanceCheck("a peer that goes away ends a write") { pair in
         async let sent = outcome {

@@ -36,7 +36,8 @@ let endpointChecks: [ConformanceCheck<EndpointSetting>] = [
         }
         throw Unexpected("connecting works")
     },
-    ConformanceCheck("a cancelled connect throws or has connected, and leaves the rest") { setting in
+    ConformanceCheck("a cancelled connect throws or has connected, and leaves the rest") {
+        setting in
         let (listener, client) = try await setting.listen()
         async let served: Void = listener.serve { connection in
             try await connection.write(try await connection.read(exactly: 1))

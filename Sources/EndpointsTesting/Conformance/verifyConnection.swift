@@ -114,7 +114,9 @@ func isSame(_ pieces: [UInt8]..., as bytes: [UInt8]) -> Bool {
         pieces.allSatisfy { piece in
             defer { position += piece.count }
             return piece.withUnsafeBytes { part in
-                guard let left = part.baseAddress, let right = whole.baseAddress else { return true }
+                guard let left = part.baseAddress, let right = whole.baseAddress else {
+                    return true
+                }
                 return memcmp(left, right + position, part.count) == 0
             }
         }

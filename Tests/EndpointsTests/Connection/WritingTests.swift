@@ -70,7 +70,7 @@ struct WritingTests {
             for _ in 0..<64 {
                 let bytes = try await b.read(exactly: size)
                 let (writer, turn) = (Int(bytes[0]) / 16, Int(bytes[0]) % 16)
-                #expect(bytes.allSatisfy { $0 == bytes[0] })
+                #expect(bytes == [UInt8](repeating: bytes[0], count: size))
                 #expect(turn == last[writer] + 1)
                 last[writer] = turn
             }

@@ -253,7 +253,7 @@ struct ServingTests {
         waiting.forEach { $0.cancel() }
         var cancelled = 0
         for task in waiting {
-            do { await try task.value.close() } catch is CancellationError { cancelled += 1 }
+            do { try await task.value.close() } catch is CancellationError { cancelled += 1 }
         }
         #expect(cancelled > 0)
     }

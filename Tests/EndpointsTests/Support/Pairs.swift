@@ -172,10 +172,19 @@ nonisolated(nonsending) func isCancelled<Result>(
     } catch { return error is CancellationError }
 }
 
-/// Bytes that tell where in a stream they are, so that a loss shows.
+/// Bytes that tell where in a stream they are, so that a loss shows; they repeat after a prime number.
 func numberedBytes(_ count: Int, from start: Int = 0) -> [UInt8] {
-    (start..<start + count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(count)
+    var offset = start % numbers.count
+    while bytes.count < count {
+        bytes += numbers[offset..<min(offset + count - bytes.count, numbers.count)]
+        offset = 0
+    }
+    return bytes
 }
+
+private let numbers = (0..<65_521).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
 
 /// How many descriptors this process has.
 func openDescriptorCount() -> Int {
