@@ -41,7 +41,8 @@ extension Connection {
             let transfer = attemptRead(into: &buffer)
             if transfer.isMoved { return transfer.rawValue }
             try check(transfer, "read")
-            await waitToRead(transfer)
+            beginReadWait(transfer)
+            await waitToRead()
         }
     }
 
@@ -73,7 +74,8 @@ extension Connection {
             let transfer = attemptRead(into: &span)
             if transfer.isMoved { return transfer.rawValue }
             try check(transfer, "read")
-            await waitToRead(transfer)
+            beginReadWait(transfer)
+            await waitToRead()
         }
     }
 
@@ -186,7 +188,7 @@ extension Connection {
     // MARK: waiting, on the loop
 
     /// In the same breath as the attempt that would block.
-    private nonisolated func beginReadWait(_ transfer: Transfer) {
+    nonisolated func beginReadWait(_ transfer: Transfer) {
         readObstacles.insert(.reading)
         readerNeedsWritable = transfer == .needsWritable
         readWait = SuspendedCall(operation: .read, since: loop.hot.pointee.turnTime)
@@ -199,8 +201,9 @@ extension Connection {
         readWait = .none
     }
 
-    func waitToRead(_ transfer: Transfer) async {
-        beginReadWait(transfer)
+    /// After `beginReadWait`, which must not be in here: for a task that prefers no executor the call
+    /// of this function can be a hop, and another reader or an event come in between.
+    func waitToRead() async {
         await wait(at: readGate)
         endReadWait()
     }

@@ -17,14 +17,20 @@ extension Listener {
             if let connection = acceptNow() { return connection }
             if phase != .listening { return nil }
             registerSources()
-            await waitToAccept()
+            await waitToAccept(at: closedGate())
         }
     }
 
-    func waitToAccept() async {
+    /// A gate that the next event opens: made in the same breath as the attempt that found nothing,
+    /// since the call of `waitToAccept` can be a hop.
+    func closedGate() -> Gate {
         let gate = Gate(loop)
         waiters.append(gate)
         gate.close()
+        return gate
+    }
+
+    func waitToAccept(at gate: Gate) async {
         await withTaskCancellationHandler {
             // By way of self, so that the closure is isolated and stays on the loop.
             if !Task.isCancelled { await self.pass(gate) }

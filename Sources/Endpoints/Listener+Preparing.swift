@@ -35,7 +35,7 @@ extension Listener {
             while let connection = acceptNow() { prepare(connection, among: preparations) }
             if phase != .listening && preparations.isEmpty { return nil }
             registerSources()
-            await waitToAccept()
+            await waitToAccept(at: closedGate())
         }
     }
 

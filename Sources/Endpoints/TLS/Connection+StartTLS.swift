@@ -106,7 +106,8 @@ extension Connection {
             if transfer.rawValue > 0 { return }
             if transfer.wouldBlock {
                 try register(for: "TLS handshake")
-                await waitToRead(transfer)
+                beginReadWait(transfer)
+                await waitToRead()
                 continue
             }
             if let failure = tls.failure {
@@ -139,7 +140,8 @@ extension Connection {
                 continue
             }
             guard transfer.wouldBlock, (try? register(for: "close")) != nil else { return }
-            await waitToRead(transfer)
+            beginReadWait(transfer)
+            await waitToRead()
         }
     }
 }
