@@ -26,16 +26,19 @@ struct GateTests {
             let loop = group.next()
             let resident = Resident(loop)
             let gate = Gate(loop)
+            let isWaiting = Flag()
             let hasPassed = Flag()
             let waiter = Task {
                 await resident.run { resident in
                     gate.close()
+                    isWaiting.set()
                     await gate.pass()
                     hasPassed.set()
                     return resident.loop.isCurrent
                 }
             }
-            try await loop.sleep(for: .milliseconds(5))
+            while !isWaiting.isSet { await Task.yield() }
+            await resident.increment()
             #expect(!hasPassed.isSet)
             loop.run { if let job = gate.open() { loop.append(job) } }
             #expect(await waiter.value)

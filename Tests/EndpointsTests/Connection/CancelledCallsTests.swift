@@ -9,7 +9,9 @@ struct CancelledCallsTests {
     @Test("a cancelled read loses no byte", arguments: [false, true])
     func read(onLoop: Bool) async throws {
         try await withPair { a, b in
-            let reader = Task(executorPreference: onLoop ? b.loop : nil) { try await b.read(atMost: 9) }
+            let reader = Task(executorPreference: onLoop ? b.loop : nil) {
+                try await b.read(atMost: 9)
+            }
             try await b.untilReading()
             reader.cancel()
             #expect(await isCancelled { try await reader.value })
@@ -18,7 +20,10 @@ struct CancelledCallsTests {
         }
     }
 
-    @Test("a cancelled read(exactly:) leaves what had come for the next read, of any form", arguments: 0..<4)
+    @Test(
+        "a cancelled read(exactly:) leaves what had come for the next read, of any form",
+        arguments: 0..<4
+    )
     func readExactly(form: Int) async throws {
         try await withPair { a, b in
             let reader = Task { try await b.read(exactly: 100_000) }
@@ -69,7 +74,10 @@ struct CancelledCallsTests {
         }
     }
 
-    @Test("a write that is cancelled before its first byte did not happen", arguments: [false, true])
+    @Test(
+        "a write that is cancelled before its first byte did not happen",
+        arguments: [false, true]
+    )
     func writeBefore(inLine: Bool) async throws {
         try await withPair(.unix) { a, b in
             // Fill the socket, then wait with a write none of whose bytes can leave.
@@ -93,7 +101,9 @@ struct CancelledCallsTests {
         }
     }
 
-    @Test("after a write that is cancelled half-way writing is over, reading works, and close resets")
+    @Test(
+        "after a write that is cancelled half-way writing is over, reading works, and close resets"
+    )
     func writeHalfWay() async throws {
         try await withPair { a, b in
             let writer = Task { try await a.write([UInt8](repeating: 1, count: 50_000_000)) }
@@ -114,7 +124,9 @@ struct CancelledCallsTests {
         }
     }
 
-    @Test("a cancelled closeWrite sends nothing while earlier writes drain, and may be called again")
+    @Test(
+        "a cancelled closeWrite sends nothing while earlier writes drain, and may be called again"
+    )
     func closeWrite() async throws {
         try await withPair(.unix) { a, b in
             let bytes = numberedBytes(5_000_000)
@@ -133,7 +145,9 @@ struct CancelledCallsTests {
         }
     }
 
-    @Test("the handler's own waits are woken by the one handler that serve installs, and the others by theirs")
+    @Test(
+        "the handler's own waits are woken by the one handler that serve installs, and the others by theirs"
+    )
     func owner() async throws {
         try await withPair { a, b in
             let owned = Tally()
@@ -195,7 +209,9 @@ struct SuspendedCallTests {
             _ = try await b.read(exactly: 2_000_000)
             try await writer.value
             #expect(await a.perform { $0.readWait.operation } == .none)
-            #expect(await a.perform { $0.extras?.writeWait.operation } == SuspendedCall.Operation.none)
+            #expect(
+                await a.perform { $0.extras?.writeWait.operation } == SuspendedCall.Operation.none
+            )
         }
     }
 }

@@ -6,7 +6,11 @@ import Testing
 
 @Suite("Reading", .timeLimit(.minutes(1)))
 struct ReadingTests {
-    @Test("every form reads what the peer wrote, in order", arguments: PairKind.allCases, [false, true])
+    @Test(
+        "every form reads what the peer wrote, in order",
+        arguments: PairKind.allCases,
+        [false, true]
+    )
     func forms(kind: PairKind, onLoop: Bool) async throws {
         try await withPair(kind) { a, b in
             try await a.write(numberedBytes(100))
@@ -124,12 +128,16 @@ struct ReadingTests {
     func budget() async throws {
         let group = EventLoopGroup(loopCount: 1)
         let facts = ConnectionFacts(
-            localAddress: SocketAddress(path: ""), remoteAddress: SocketAddress(path: "")
+            localAddress: SocketAddress(path: ""),
+            remoteAddress: SocketAddress(path: "")
         )
         let origin = ConnectionOrigin(endpoint: "test", logger: quietLogger)
         for writes in [false, true] {
             let busy = Connection(
-                EndlessTransport(), facts: facts, origin: origin, on: group.next()
+                EndlessTransport(),
+                facts: facts,
+                origin: origin,
+                on: group.next()
             )
             let stop = Tally()
             let task = Task(executorPreference: group.next()) {

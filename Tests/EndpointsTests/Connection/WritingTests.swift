@@ -41,12 +41,17 @@ struct WritingTests {
         try await withPair { a, b in
             let parts = (0..<count).map { numberedBytes(1_500_000 / count, from: $0) }
             async let written: Void = a.write(parts)
-            #expect(try await b.read(exactly: parts.reduce(0) { $0 + $1.count }) == parts.flatMap { $0 })
+            #expect(
+                try await b.read(exactly: parts.reduce(0) { $0 + $1.count }) == parts.flatMap { $0 }
+            )
             try await written
         }
     }
 
-    @Test("writes of many tasks are atomic, and one task's are in order", arguments: PairKind.allCases)
+    @Test(
+        "writes of many tasks are atomic, and one task's are in order",
+        arguments: PairKind.allCases
+    )
     func atomic(kind: PairKind) async throws {
         try await withPair(kind) { a, b in
             let size = 70_001
@@ -59,7 +64,11 @@ struct WritingTests {
                             for turn in 0..<4 {
                                 let mark = UInt8(writer * 16 + turn)
                                 let bytes = [UInt8](repeating: mark, count: size)
-                                if turn == 2 { try await a.write([bytes]) } else { try await a.write(bytes) }
+                                if turn == 2 {
+                                    try await a.write([bytes])
+                                } else {
+                                    try await a.write(bytes)
+                                }
                             }
                         }
                     }
@@ -86,7 +95,7 @@ struct WritingTests {
             }
             try await a.until { $0.extras?.writersInLine.count == 1024 }
             #expect(await code { try await a.write([1]) } == .busy)
-            writers.forEach { $0.cancel() }
+            for writer in writers { writer.cancel() }
             var codes: [EndpointError.Code?: Int] = [:]
             for writer in writers { codes[await code { try await writer.value }, default: 0] += 1 }
             // Cancelled, or refused since the first, which had begun, was cancelled before them.
@@ -95,7 +104,10 @@ struct WritingTests {
         }
     }
 
-    @Test("a peer that never reads costs no memory; the writer waits and can be cancelled", .tags(.faults))
+    @Test(
+        "a peer that never reads costs no memory; the writer waits and can be cancelled",
+        .tags(.faults)
+    )
     func neverReads() async {
         await #expect(processExitsWith: .success) {
             try await withPair { a, b in
@@ -134,7 +146,11 @@ struct WritingTests {
             for onLoop in [false, true, false] {
                 let found = await code {
                     let bytes = [UInt8](repeating: 0, count: 10)
-                    if onLoop { try await a.perform { try await $0.write(bytes) } } else { try await a.write(bytes) }
+                    if onLoop {
+                        try await a.perform { try await $0.write(bytes) }
+                    } else {
+                        try await a.write(bytes)
+                    }
                 }
                 #expect(found == .connectionReset)
             }

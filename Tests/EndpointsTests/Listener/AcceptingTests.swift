@@ -44,7 +44,11 @@ struct AcceptingTests {
         }
     }
 
-    @Test("a cancelled iteration just ends, and the listener stays", .tags(.cancellation), arguments: [false, true])
+    @Test(
+        "a cancelled iteration just ends, and the listener stays",
+        .tags(.cancellation),
+        arguments: [false, true]
+    )
     func cancelled(onLoop: Bool) async throws {
         try await withListener { listening in
             let listener = listening.listener
@@ -127,7 +131,9 @@ struct AcceptingTests {
             let events = listening.listener.events
             let watcher = Task {
                 var peers: [SocketAddress] = []
-                for await event in events { if case .accepted(let peer) = event { peers.append(peer) } }
+                for await event in events {
+                    if case .accepted(let peer) = event { peers.append(peer) }
+                }
                 return peers
             }
             let serving = Task { try await listening.listener.serve(echo) }
@@ -142,7 +148,9 @@ struct AcceptingTests {
             await listening.listener.close()
             try await serving.value
             #expect(await watcher.value == locals)
-            for await _ in listening.listener.events { Issue.record("a closed listener has no events") }
+            for await _ in listening.listener.events {
+                Issue.record("a closed listener has no events")
+            }
         }
     }
 
@@ -156,9 +164,11 @@ struct AcceptingTests {
             let port = listener?.addresses.first?.port ?? 0
             listener = nil
             while log.lines("listener dropped without close").isEmpty { await Task.yield() }
-            #expect(await code {
-                try await TCPClientEndpoint(host: "127.0.0.1", port: port).connect(in: context)
-            } == .connectionRefused)
+            #expect(
+                await code {
+                    try await TCPClientEndpoint(host: "127.0.0.1", port: port).connect(in: context)
+                } == .connectionRefused
+            )
         }
     }
 }
@@ -209,13 +219,17 @@ struct AcceptPauseTests {
         #expect(AcceptFailure(errno: errno) == meaning)
     }
 
-    @Test("out of descriptors: pauses, logs once, burns no CPU, goes on by itself", .timeLimit(.minutes(1)))
+    @Test(
+        "out of descriptors: pauses, logs once, burns no CPU, goes on by itself",
+        .timeLimit(.minutes(1))
+    )
     func exhausted() async {
         // A process of its own: the limit is the process's.
         await #expect(processExitsWith: .success) {
             let log = CapturedLog()
             let context = EndpointContext(
-                loops: EventLoopGroup(loopCount: 1), logger: log.logger
+                loops: EventLoopGroup(loopCount: 1),
+                logger: log.logger
             )
             let server: some ServerEndpoint = .tcp(port: 0, interface: "127.0.0.1")
             let listener = try await server.listen(in: context)
@@ -228,7 +242,9 @@ struct AcceptPauseTests {
                 }
             }
             let port = listener.addresses.first?.port ?? 0
-            let client = try await TCPClientEndpoint(host: "127.0.0.1", port: port).connect(in: context)
+            let client = try await TCPClientEndpoint(host: "127.0.0.1", port: port).connect(
+                in: context
+            )
             try await client.write([1])
             _ = try await client.read(exactly: 1)
             // The clients' sockets take all descriptors that are left.
@@ -238,7 +254,8 @@ struct AcceptPauseTests {
             limit.rlim_cur = 200
             setrlimit(number, &limit)
             var address = try SocketAddress(ip: "127.0.0.1", port: port).kernelAddress(
-                operation: "connect", endpoint: nil
+                operation: "connect",
+                endpoint: nil
             )
             var sockets: [Int32] = []
             while true {
@@ -246,7 +263,9 @@ struct AcceptPauseTests {
                 if socket < 0 { break }
                 sockets.append(socket)
             }
-            for socket in sockets { _ = endpoints_connect(socket, &address.storage, address.length) }
+            for socket in sockets {
+                _ = endpoints_connect(socket, &address.storage, address.length)
+            }
             for await event in events { if case .paused = event { break } }
             let before = clock()
             try await client.loop.sleep(for: .milliseconds(400))
@@ -258,7 +277,9 @@ struct AcceptPauseTests {
             #expect(log.lines("accept paused").count == 1)
             #expect(log.lines("accept paused").first?.metadata["error"]?.contains("EMFILE") == true)
             for socket in sockets { _ = endpoints_close(socket) }
-            let again = try await TCPClientEndpoint(host: "127.0.0.1", port: port).connect(in: context)
+            let again = try await TCPClientEndpoint(host: "127.0.0.1", port: port).connect(
+                in: context
+            )
             try await again.write([3])
             #expect(try await again.read(exactly: 1) == [3])
             #expect(log.lines("accept resumed").count >= 1)

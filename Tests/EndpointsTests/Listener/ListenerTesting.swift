@@ -17,7 +17,8 @@ struct Listening: Sendable {
 
 /// Runs `body` with a listener on loops of its own; it is closed and they are gone afterwards.
 func withListener<Result>(
-    loops: Int = 2, logger: Logger = quietLogger,
+    loops: Int = 2,
+    logger: Logger = quietLogger,
     _ body: (Listening) async throws -> Result
 ) async throws -> Result {
     let group = EventLoopGroup(loopCount: loops)

@@ -8,7 +8,9 @@ private struct Oops: Error {}
 
 @Suite("Serving", .timeLimit(.minutes(1)))
 struct ServingTests {
-    @Test("each connection has its handler, on its loop; it is closed when the handler returns or throws")
+    @Test(
+        "each connection has its handler, on its loop; it is closed when the handler returns or throws"
+    )
     func handlers() async throws {
         let log = CapturedLog()
         try await withListener(logger: log.logger) { listening in
@@ -69,7 +71,10 @@ struct ServingTests {
         }
     }
 
-    @Test("close, with all places taken, waits for the handlers and serves nobody else", arguments: [false, true])
+    @Test(
+        "close, with all places taken, waits for the handlers and serves nobody else",
+        arguments: [false, true]
+    )
     func closeWhenFull(byDraining: Bool) async throws {
         try await withListener(loops: 1) { listening in
             let serving = Task { try await listening.listener.serve(maxConnections: 1, echo) }
@@ -92,7 +97,10 @@ struct ServingTests {
         }
     }
 
-    @Test("a cancelled serve closes the listener, cancels the handlers, and throws", .tags(.cancellation))
+    @Test(
+        "a cancelled serve closes the listener, cancels the handlers, and throws",
+        .tags(.cancellation)
+    )
     func cancelled() async throws {
         try await withListener { listening in
             let mayEnd = Tally()
@@ -125,7 +133,10 @@ struct ServingTests {
         }
     }
 
-    @Test("a serve that is cancelled before it begins throws, and closes the listener", .tags(.cancellation))
+    @Test(
+        "a serve that is cancelled before it begins throws, and closes the listener",
+        .tags(.cancellation)
+    )
     func cancelledBefore() async throws {
         try await withListener { listening in
             let serving = Task {
@@ -140,7 +151,10 @@ struct ServingTests {
     @Test(
         "connections that were accepted and not served are closed when serving is cancelled",
         .tags(.cancellation),
-        .bug("https://github.com/swift-server/swift-http-server/issues/137", "swift-http-server#137"),
+        .bug(
+            "https://github.com/swift-server/swift-http-server/issues/137",
+            "swift-http-server#137"
+        ),
         .bug("https://github.com/apple/swift-nio/issues/3481", "swift-nio#3481")
     )
     func unserved() async throws {
@@ -220,7 +234,8 @@ struct ServingTests {
     }
 
     @Test(
-        "a connect that fails throws", .bug("https://github.com/apple/swift-nio/issues/2637", "swift-nio#2637")
+        "a connect that fails throws",
+        .bug("https://github.com/apple/swift-nio/issues/2637", "swift-nio#2637")
     )
     func failedConnect() async throws {
         try await withListener { listening in
@@ -232,14 +247,16 @@ struct ServingTests {
     }
 
     @Test(
-        "a connect can be cancelled", .tags(.cancellation),
+        "a connect can be cancelled",
+        .tags(.cancellation),
         .bug("https://github.com/apple/swift-nio/issues/1857", "swift-nio#1857")
     )
     func cancelledConnect() async throws {
         // A full backlog answers nobody.
         let socket = OwnedDescriptor(endpoints_socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
         var local = try SocketAddress(ip: "127.0.0.1", port: 0).kernelAddress(
-            operation: "bind", endpoint: nil
+            operation: "bind",
+            endpoint: nil
         )
         _ = endpoints_bind(socket.rawValue, &local.storage, local.length)
         _ = endpoints_listen(socket.rawValue, 0)
@@ -247,10 +264,12 @@ struct ServingTests {
         let loop = EventLoopGroup.shared.next()
         var waiting: [Task<Connection, any Error>] = []
         for _ in 0..<8 {
-            waiting.append(Task { try await TCPClientEndpoint(host: "127.0.0.1", port: port).connect() })
+            waiting.append(
+                Task { try await TCPClientEndpoint(host: "127.0.0.1", port: port).connect() }
+            )
             try await loop.sleep(for: .milliseconds(2))
         }
-        waiting.forEach { $0.cancel() }
+        for task in waiting { task.cancel() }
         var cancelled = 0
         for task in waiting {
             do { try await task.value.close() } catch is CancellationError { cancelled += 1 }
@@ -331,7 +350,10 @@ struct DrainTests {
         }
     }
 
-    @Test("zero aborts at once; a cancelled drain aborts the rest at once", arguments: [false, true])
+    @Test(
+        "zero aborts at once; a cancelled drain aborts the rest at once",
+        arguments: [false, true]
+    )
     func atOnce(byCancelling: Bool) async throws {
         try await withListener { listening in
             let begun = Tally()
@@ -359,15 +381,23 @@ struct DrainTests {
     @Test("nobody served: drain returns at once, and again")
     func idle() async throws {
         try await withListener { listening in
-            #expect(await listening.listener.drain(within: .seconds(60)) == DrainResult(finished: 0, aborted: 0))
-            #expect(await listening.listener.drain(within: .seconds(60)) == DrainResult(finished: 0, aborted: 0))
+            #expect(
+                await listening.listener.drain(within: .seconds(60))
+                    == DrainResult(finished: 0, aborted: 0)
+            )
+            #expect(
+                await listening.listener.drain(within: .seconds(60))
+                    == DrainResult(finished: 0, aborted: 0)
+            )
         }
     }
 }
 
 @Suite("Bad input", .tags(.faults), .timeLimit(.minutes(1)))
 struct BadInputTests {
-    @Test("1,000 connections that send garbage, half-close, reset or vanish, while good clients are served")
+    @Test(
+        "1,000 connections that send garbage, half-close, reset or vanish, while good clients are served"
+    )
     func thousand() async throws {
         try await withListener { listening in
             let serving = Task {

@@ -52,7 +52,9 @@ func connectedDescriptors(_ kind: PairKind = .tcp) throws -> (Int32, Int32) {
 extension Connection {
     /// A connection over `descriptor`.
     static func over(
-        _ descriptor: consuming OwnedDescriptor, on loop: EventLoop, logger: Logger = quietLogger
+        _ descriptor: consuming OwnedDescriptor,
+        on loop: EventLoop,
+        logger: Logger = quietLogger
     ) -> Connection {
         let facts = ConnectionFacts(
             localAddress: SocketAddress(localOf: descriptor.rawValue),
@@ -71,7 +73,9 @@ extension Connection {
     func untilReading() async throws { try await until { $0.readWait.operation == .read } }
 
     /// Returns when a task waits for room.
-    func untilWriting() async throws { try await until { $0.extras?.writeWait.operation == .write } }
+    func untilWriting() async throws {
+        try await until { $0.extras?.writeWait.operation == .write }
+    }
 
     /// Runs `body` on the loop, isolated to the connection.
     func perform<Result: Sendable>(
@@ -86,7 +90,8 @@ let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 /// Runs `body` with two connections that are each other's peers, each on a loop of its own; both are
 /// aborted and the loops gone afterwards.
 func withPair<Result>(
-    _ kind: PairKind = .tcp, logger: Logger = quietLogger,
+    _ kind: PairKind = .tcp,
+    logger: Logger = quietLogger,
     _ body: (Connection, Connection) async throws -> Result
 ) async throws -> Result {
     let group = EventLoopGroup(loopCount: 2)
