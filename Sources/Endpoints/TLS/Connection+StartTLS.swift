@@ -80,9 +80,8 @@ extension Connection {
             throw failure
         }
         let handshake = ConnectionTimeline.Phase(start: start, duration: .now - start)
-        let successor = try replaceTransport(
-            facts: facts.with(tls: tls.facts(), handshake: handshake)
-        ) { _ in tls }
+        tls.facts = facts.with(tls: tls.agreement(), handshake: handshake)
+        let successor = try replaceTransport(facts: tls.facts) { _ in tls }
         // An end that came meanwhile was told to us, not to it.
         if base.hasHungUp, let end = tls.end(after: .readHangUp) { successor.finish(with: end) }
         return successor
@@ -158,7 +157,7 @@ extension TLSTransport {
     }
 
     /// What was agreed on.
-    fileprivate func facts() -> TLSFacts {
+    fileprivate func agreement() -> TLSFacts {
         let name: String? =
             switch side {
             case .client(let client): client.serverName.isAddress ? nil : client.serverName.text

@@ -35,7 +35,8 @@ final class TLSTransport: Transport {
     var requestedName: String?
     let ssl: OpaquePointer
     private let origin: ConnectionOrigin
-    private let facts: ConnectionFacts
+    /// The connection's; replaced by those that it is handed out with.
+    var facts: ConnectionFacts
 
     private(set) var failure: EndpointError?
     /// The answer of every further read: the peer's end, or what went wrong.
