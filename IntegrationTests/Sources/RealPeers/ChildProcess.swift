@@ -42,8 +42,10 @@ public final class ChildProcess: Sendable {
 
     /// Starts a program.
     ///
-    /// - Parameter command: The program, looked up in `PATH`, and its arguments.
-    /// - Parameter outputFile: A file that takes the output, instead of ``output``.
+    /// - Parameters:
+    ///   - command: The program, looked up in `PATH`, and its arguments.
+    ///   - input: Where its standard input comes from.
+    ///   - outputFile: A file that takes the output, instead of ``output``.
     /// - Throws: ``PeerError`` when it cannot be started.
     init(_ command: [String], input: Input, outputFile: String?) throws {
         name = command.joined(separator: " ")
