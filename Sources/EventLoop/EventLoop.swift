@@ -147,6 +147,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     }
 
     private func post(_ add: (inout Mailbox) -> Void) {
+        // The runtime holds no reference to an executor, and what is posted may drop the last one.
+        let me = Unmanaged.passRetained(self)
+        defer { me.release() }
         let previous = mailbox.withLock { box in
             add(&box)
             defer { if box.state == .stopped { box.state = .runningLate } }

@@ -6,7 +6,7 @@ import Endpoints
 
 let cancellationChecks: [ConformanceCheck<ConnectionPair>] = [
     ConformanceCheck("a cancelled read loses no byte") { pair in
-        let bytes = pattern(400)
+        let bytes = pattern(200)  // Unread ones must fit: a UNIX socket keeps less than 300 writes.
         var received: [UInt8] = []
         for (round, byte) in bytes.enumerated() {
             let reading = Task { try await pair.b.read(atMost: 1) }
