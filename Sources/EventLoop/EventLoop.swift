@@ -222,7 +222,10 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     /// - Returns: 0 or -errno.
     package func register(_ descriptor: Int32, _ source: any EventSource) -> Int32 {
         if isStopping || hasStopped { return -ESHUTDOWN }
-        let result = driver.add(descriptor, token: state.pointee.table.insert(source, for: descriptor))
+        let result = driver.add(
+            descriptor,
+            token: state.pointee.table.insert(source, for: descriptor)
+        )
         if result != 0 { state.pointee.table.remove(descriptor) }
         return result
     }

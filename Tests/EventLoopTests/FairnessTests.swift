@@ -88,7 +88,8 @@ struct FairnessTests {
     @Test("a job that keeps the loop for long is noticed and told once")
     func stall() async throws {
         let told = Lock<[Duration]>([])
-        let group = EventLoopGroup(loopCount: 1) { duration in told.withLock { $0.append(duration) } }
+        let group = EventLoopGroup(loopCount: 1) { duration in told.withLock { $0.append(duration) }
+        }
         let loop = group.next()
         for _ in 0..<2 {
             await Resident(loop).run { _ in

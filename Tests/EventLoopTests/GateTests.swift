@@ -94,7 +94,9 @@ struct GateTests {
         }
     }
 
-    @Test("the task that the runtime names is the same one throughout a task, and another in another")
+    @Test(
+        "the task that the runtime names is the same one throughout a task, and another in another"
+    )
     func currentTask() async throws {
         try await withLoops { group in
             let loop = group.next()

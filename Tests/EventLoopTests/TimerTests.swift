@@ -6,7 +6,10 @@ import Testing
 
 @Suite("Timer queue")
 struct TimerQueueTests {
-    @Test("timers leave by deadline, whatever order they came in, without those removed", arguments: 1...20)
+    @Test(
+        "timers leave by deadline, whatever order they came in, without those removed",
+        arguments: 1...20
+    )
     func order(seed: Int) {
         var queue = TimerQueue()
         var fired: [UInt64] = []

@@ -5,7 +5,9 @@ import Testing
 @testable import Endpoints
 
 private func expect(
-    _ end: ConnectionEnd, is expected: String, at location: SourceLocation = #_sourceLocation
+    _ end: ConnectionEnd,
+    is expected: String,
+    at location: SourceLocation = #_sourceLocation
 ) {
     let name =
         switch end {
@@ -115,9 +117,11 @@ struct EndingTests {
     }
 
     @Test(
-        "bytes before close arrive, also when the peer's own were not read", .tags(.faults),
+        "bytes before close arrive, also when the peer's own were not read",
+        .tags(.faults),
         .bug("https://github.com/apple/swift-nio/issues/2795", "swift-nio#2795"),
-        arguments: PairKind.allCases, [false, true]
+        arguments: PairKind.allCases,
+        [false, true]
     )
     func bytesBeforeClose(kind: PairKind, isUnread: Bool) async throws {
         for _ in 0..<20 {
@@ -216,7 +220,10 @@ struct EndingTests {
         }
     }
 
-    @Test("the last reference gone, the descriptor is closed and a warning logged", arguments: [false, true])
+    @Test(
+        "the last reference gone, the descriptor is closed and a warning logged",
+        arguments: [false, true]
+    )
     func dropped(wasRegistered: Bool) async throws {
         let log = CapturedLog()
         try await withPair { a, b in
@@ -248,7 +255,9 @@ struct EndingTests {
         #expect(log.lines.isEmpty)
     }
 
-    @Test("shutdown of the loops: who waits on a connection gets an error, and its descriptor is closed")
+    @Test(
+        "shutdown of the loops: who waits on a connection gets an error, and its descriptor is closed"
+    )
     func shutdown() async throws {
         let group = EventLoopGroup(loopCount: 1)
         let (first, second) = try connectedDescriptors()

@@ -29,7 +29,8 @@ struct LinesTests {
             ("", []), ("\n", [""]), ("a", ["a"]), ("a\n", ["a"]), ("a\r\n", ["a"]),
             ("a\n\nb", ["a", "", "b"]), ("a\r", ["a\r"]), ("\r\n\r\n", ["", ""]),
             ("a\rb\n", ["a\rb"]), ("a\r\r\n", ["a\r"]), ("é\n日本", ["é", "日本"]),
-        ] as [(String, [String])], [1, 3, 4096]
+        ] as [(String, [String])],
+        [1, 3, 4096]
     )
     func cutting(example: (String, [String]), size: Int) async throws {
         #expect(try await lines(of: Array(example.0.utf8), size: size) == example.1)
@@ -47,7 +48,8 @@ struct LinesTests {
             ("12345\n", ["12345"]), ("12345\r\n", ["12345"]), ("12345", ["12345"]),
             ("123456\n", ["error tooLong"]), ("123456\r\n", ["error tooLong"]),
             ("123456", ["error tooLong"]), ("1\n1234567890", ["1", "error tooLong"]),
-        ] as [(String, [String])], [1, 4096]
+        ] as [(String, [String])],
+        [1, 4096]
     )
     func limit(example: (String, [String]), size: Int) async throws {
         #expect(try await lines(of: Array(example.0.utf8), limit: 5, size: size) == example.1)
@@ -82,13 +84,17 @@ struct LinesTests {
         }
     }
 
-    @Test("an iterator that was interrupted looks at what has come since, whoever took the beginning")
+    @Test(
+        "an iterator that was interrupted looks at what has come since, whoever took the beginning"
+    )
     func stale() async throws {
         try await withPair { a, b in
             let first = Task {
                 var iterator = b.lines().makeAsyncIterator()
                 var wasCancelled = false
-                do { _ = try await iterator.next() } catch { wasCancelled = error is CancellationError }
+                do { _ = try await iterator.next() } catch {
+                    wasCancelled = error is CancellationError
+                }
                 // The task stays cancelled; go on with the same iterator in another.
                 nonisolated(unsafe) var same = iterator
                 return try await Task.detached { [wasCancelled] in
@@ -120,7 +126,8 @@ private struct Letters: FrameDecoder {
 @Suite("Frames", .timeLimit(.minutes(1)))
 struct FramesTests {
     private func frames<Decoder: FrameDecoder>(
-        of bytes: [UInt8], size: Int,
+        of bytes: [UInt8],
+        size: Int,
         _ cut: @Sendable (Connection) -> ConnectionFrames<Decoder>
     ) async throws -> ([Decoder.Frame], EndpointError?) {
         try await withPair(.unix) { a, b in
@@ -140,7 +147,10 @@ struct FramesTests {
         }
     }
 
-    @Test("delimited: without the delimiter; one that the end cuts off is unexpectedEnd", arguments: [1, 100])
+    @Test(
+        "delimited: without the delimiter; one that the end cuts off is unexpectedEnd",
+        arguments: [1, 100]
+    )
     func delimited(size: Int) async throws {
         let (found, error) = try await frames(of: [1, 2, 0, 0, 3, 0, 4, 5], size: size) {
             $0.frames(.delimited(by: 0, limit: 10))
@@ -198,7 +208,9 @@ struct FramesTests {
 
     @Test("a decoder of one's own, and what it throws")
     func custom() async throws {
-        let (found, error) = try await frames(of: Array("ab!c".utf8), size: 2) { $0.frames(Letters()) }
+        let (found, error) = try await frames(of: Array("ab!c".utf8), size: 2) {
+            $0.frames(Letters())
+        }
         #expect(found == ["a", "b"])
         #expect(error?.code == .truncated)
     }
@@ -220,7 +232,9 @@ struct ReadBufferTests {
                 found.append("\(buffer.bytes.byteCount) \(buffer.prefix(-1))")
                 buffer.removeFirst(-1)
                 buffer.removeFirst(1000)
-                found.append("\(buffer.isEmpty) \(buffer.firstIndex(of: 0) == nil) \(buffer.capacity)")
+                found.append(
+                    "\(buffer.isEmpty) \(buffer.firstIndex(of: 0) == nil) \(buffer.capacity)"
+                )
                 return found
             }
             #expect(found == ["4", "world", "1 119", "5 []", "true true 65536"])

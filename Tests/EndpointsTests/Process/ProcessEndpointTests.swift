@@ -102,7 +102,8 @@ struct ProcessEndpointTests {
 
     @Test("a program that ignores everything is killed after the grace period, its group too")
     func stubborn() async throws {
-        let script = "trap '' TERM; (trap '' TERM; sleep 30) & echo $!; for i in 1 2 3 4 5 6 7 8 9; do sleep 3; done"
+        let script =
+            "trap '' TERM; (trap '' TERM; sleep 30) & echo $!; for i in 1 2 3 4 5 6 7 8 9; do sleep 3; done"
         let connection = try await shell(script).connect()
         let process = try pid(connection)
         var text = ""

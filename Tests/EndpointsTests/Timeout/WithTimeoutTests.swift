@@ -77,7 +77,11 @@ struct WithTimeoutTests {
         }
     }
 
-    @Test("a cancellation from outside stays a CancellationError", .tags(.cancellation), arguments: [false, true])
+    @Test(
+        "a cancellation from outside stays a CancellationError",
+        .tags(.cancellation),
+        arguments: [false, true]
+    )
     func outside(isZero: Bool) async throws {
         let task = Task {
             withUnsafeCurrentTask { $0?.cancel() }

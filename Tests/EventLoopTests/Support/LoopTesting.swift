@@ -8,7 +8,8 @@ import Testing
 
 /// Runs `body` with loops of its own, which are gone afterwards.
 func withLoops<Result>(
-    _ count: Int = 1, _ body: (EventLoopGroup) async throws -> Result
+    _ count: Int = 1,
+    _ body: (EventLoopGroup) async throws -> Result
 ) async throws -> Result {
     let group = EventLoopGroup(loopCount: count)
     do {
