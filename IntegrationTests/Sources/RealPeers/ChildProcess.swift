@@ -190,7 +190,7 @@ public final class ChildProcess: Sendable {
         }
         guard error == 0 else {
             throw PeerError(
-                "\(command[0]) cannot be started (errno \(error)); IntegrationTests/setup installs it"
+                "\(command[0]) cannot be started (errno \(error)); see IntegrationTests/README.md"
             )
         }
         return pid
