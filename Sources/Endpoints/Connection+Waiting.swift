@@ -75,7 +75,7 @@ extension Connection {
         -> Result
     {
         guard owner == 0 else { return try await body(self) }
-        owner = UInt(bitPattern: endpoints_current_task())
+        own()
         defer { disown() }
         return try await withTaskCancellationHandler {
             try await body(self)
@@ -85,14 +85,17 @@ extension Connection {
     }
 
     /// The owner was cancelled.
-    private nonisolated func noteCancellation() {
+    nonisolated func noteCancellation() {
         latest.isOwnerCancelled = true
         isOwnerCancelled = true
         wakeAll()
     }
 
+    /// The current task is watched from now on.
+    func own() { owner = UInt(bitPattern: endpoints_current_task()) }
+
     /// The task will soon be gone, and its address may become another's.
-    private func disown() {
+    func disown() {
         owner = 0
         isOwnerCancelled = false
         var next = extras?.successor

@@ -166,20 +166,34 @@ extension Listener {
 
 extension Connection {
     /// Runs a handler, and closes the connection behind it.
+    ///
+    /// Its frame stays small: with those of the handler and of a read it must fit the task's first slab
+    /// of memory, or every idle connection holds a second.
     func run(_ handler: @Sendable (isolated Connection) async throws -> Void) async {
+        own()
         do {
-            try await withOwner { connection in try await handler(connection) }
-        } catch is CancellationError {
+            try await withTaskCancellationHandler {
+                try await handler(self)
+            } onCancel: {
+                loop.run { self.noteCancellation() }
+            }
         } catch {
-            origin.logger.info(
-                "connection handler failed",
-                metadata: [
-                    "endpoint": "\(origin.endpoint)", "remote": "\(facts.remoteAddress)",
-                    "error": "\(error)",
-                ]
-            )
+            noteFailure(of: error)
         }
+        disown()
         await closeShielded()
+    }
+
+    /// Logs what a handler threw.
+    private func noteFailure(of error: any Error) {
+        if error is CancellationError { return }
+        origin.logger.info(
+            "connection handler failed",
+            metadata: [
+                "endpoint": "\(origin.endpoint)", "remote": "\(facts.remoteAddress)",
+                "error": "\(error)",
+            ]
+        )
     }
 }
 
