@@ -11,9 +11,7 @@ package final class EpollDriver: LoopDriver {
     private static let capacity: Int32 = 256
     private static let wakeUpToken = UInt64.max
     // Safe: used on the loop's thread only.
-    nonisolated(unsafe) private let events = UnsafeMutablePointer<epoll_event>.allocate(
-        capacity: Int(capacity)
-    )
+    nonisolated(unsafe) private let events: UnsafeMutablePointer<epoll_event>
 
     /// Makes a driver of one epoll and one eventfd.
     ///
@@ -26,6 +24,8 @@ package final class EpollDriver: LoopDriver {
             _ = endpoints_close(epoll)
             throw EventLoopError(operation: "eventfd", code: -wakeUp)
         }
+        // Last: what a failed initializer had allocated by itself would be lost.
+        events = .allocate(capacity: Int(Self.capacity))
         let mask = ENDPOINTS_IN | ENDPOINTS_EDGE
         let result = endpoints_epoll_control(
             epoll,

@@ -287,6 +287,7 @@ struct AcceptPauseTests {
             await client.close()
             serving.cancel()
             _ = await serving.result
+            await context.loops.shutdown()
         }
     }
 }

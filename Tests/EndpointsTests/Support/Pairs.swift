@@ -191,13 +191,22 @@ func numberedBytes(_ count: Int, from start: Int = 0) -> [UInt8] {
 
 private let numbers = (0..<65_521).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
 
-/// How many descriptors this process has.
+/// How many sockets, epolls and eventfds this process has; files and pipes may be a sanitizer's.
 func openDescriptorCount() -> Int {
     guard let directory = opendir("/proc/self/fd") else { return 0 }
     defer { closedir(directory) }
     var count = 0
-    while readdir(directory) != nil { count += 1 }
-    return count - 3  // `.`, `..`, and the directory's own.
+    while let entry = readdir(directory) {
+        let number = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+            pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        }
+        var target = [CChar](repeating: 0, count: 64)
+        let length = readlink("/proc/self/fd/\(number)", &target, target.count)
+        let bytes = target.prefix(max(length, 0)).map(UInt8.init(bitPattern:))
+        let name = String(decoding: bytes, as: UTF8.self)
+        if name.hasPrefix("socket:") || name.hasPrefix("anon_inode:") { count += 1 }
+    }
+    return count
 }
 
 /// Resident memory of this process, in bytes.
