@@ -1,15 +1,32 @@
 // Certificates for tests, made once a run by the `openssl` command: what a strict peer must accept,
 // and what it must refuse. Each is a PEM file in a temporary folder, named after what is particular
 // about it, with its key beside it.
+//
+// The commands take a while on a busy machine, and Swift's thread pool is as small as the machine: so
+// they run on a thread of their own, and suites that need them wait for it (`.certificates`).
 
 import CEndpoints
+import EventLoop
 import Foundation
 import Testing
 
 /// A folder of certificates; the authority is `ca.pem`.
 final class CertificateZoo: Sendable {
+    private static let made = Lock(CertificateZoo?.none)
+    private static let making = Task.detached {
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                let zoo = try? CertificateZoo()
+                made.withLock { $0 = zoo }
+                continuation.resume()
+            }
+        }
+    }
+
     /// `nil` if the `openssl` command did not make it; the tests then say so.
-    static let shared: CertificateZoo? = try? CertificateZoo()
+    static var shared: CertificateZoo? { made.withLock { $0 } }
+
+    static func prepare() async { await making.value }
 
     let path: String
 
@@ -164,4 +181,20 @@ final class CertificateZoo: Sendable {
     }
 
     struct CommandFailed: Error { let text: String }
+}
+
+/// Has the certificates made before a suite's tests begin.
+struct CertificatesTrait: SuiteTrait, TestTrait, TestScoping {
+    func provideScope(
+        for test: Test,
+        testCase: Test.Case?,
+        performing function: @Sendable () async throws -> Void
+    ) async throws {
+        await CertificateZoo.prepare()
+        try await function()
+    }
+}
+
+extension Trait where Self == CertificatesTrait {
+    static var certificates: Self { CertificatesTrait() }
 }

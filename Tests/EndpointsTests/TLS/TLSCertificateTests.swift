@@ -2,7 +2,7 @@ import Testing
 
 @testable import Endpoints
 
-@Suite("Verifying a server", .timeLimit(.minutes(1)), .tags(.security))
+@Suite("Verifying a server", .certificates, .timeLimit(.minutes(1)), .tags(.security))
 struct TLSCertificateTests {
     @Test(
         "good certificates are accepted",
@@ -195,7 +195,7 @@ struct TLSCertificateTests {
     }
 }
 
-@Suite("Certificate files")
+@Suite("Certificate files", .certificates)
 struct TLSFileTests {
     @Test(
         "a file that cannot serve is refused by name and reason",

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Endpoints
 
-@Suite("A TLS connection", .timeLimit(.minutes(1)))
+@Suite("A TLS connection", .certificates, .timeLimit(.minutes(1)))
 struct TLSConnectionTests {
     @Test("both ends know what was agreed on")
     func facts() async throws {

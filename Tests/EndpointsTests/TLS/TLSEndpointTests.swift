@@ -4,7 +4,7 @@ import Testing
 
 @testable import Endpoints
 
-@Suite("TLS endpoints", .timeLimit(.minutes(1)))
+@Suite("TLS endpoints", .certificates, .timeLimit(.minutes(1)))
 struct TLSEndpointTests {
     @Test(
         "strings of clients print as they mean",

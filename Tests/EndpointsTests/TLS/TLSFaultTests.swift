@@ -4,7 +4,7 @@ import Testing
 
 @testable import Endpoints
 
-@Suite("What is not TLS", .timeLimit(.minutes(1)), .tags(.faults))
+@Suite("What is not TLS", .certificates, .timeLimit(.minutes(1)), .tags(.faults))
 struct TLSFaultTests {
     @Test(
         "a server says what came instead of TLS",

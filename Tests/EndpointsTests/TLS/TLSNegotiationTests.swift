@@ -2,7 +2,7 @@ import Testing
 
 @testable import Endpoints
 
-@Suite("What TLS agrees on", .timeLimit(.minutes(1)))
+@Suite("What TLS agrees on", .certificates, .timeLimit(.minutes(1)))
 struct TLSNegotiationTests {
     @Test("versions meet where both allow it", arguments: TLSVersion.allCases)
     func versions(version: TLSVersion) async throws {
@@ -119,7 +119,7 @@ struct TLSNegotiationTests {
     }
 }
 
-@Suite("Client certificates", .timeLimit(.minutes(1)), .tags(.security))
+@Suite("Client certificates", .certificates, .timeLimit(.minutes(1)), .tags(.security))
 struct TLSClientCertificateTests {
     private func server(_ request: ClientCertificateRequest) throws -> TLSServerConfiguration {
         var server = try TLSTesting.server()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Endpoints
 
-@Suite("Resuming sessions", .timeLimit(.minutes(1)))
+@Suite("Resuming sessions", .certificates, .timeLimit(.minutes(1)))
 struct TLSSessionTests {
     /// Whether a connection with these was resumed, as both sides see it.
     private func isResumed(
@@ -89,7 +89,7 @@ struct TLSSessionTests {
     }
 }
 
-@Suite("New certificates", .timeLimit(.minutes(1)))
+@Suite("New certificates", .certificates, .timeLimit(.minutes(1)))
 struct TLSReloadTests {
     /// A folder with `tls.key` and `tls.pem`, which are copies.
     private func folder(_ name: String) throws -> String {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Endpoints
 
-@Suite("Upgrading a connection", .timeLimit(.minutes(1)))
+@Suite("Upgrading a connection", .certificates, .timeLimit(.minutes(1)))
 struct TLSUpgradeTests {
     @Test("what is said before and after the upgrade arrives")
     func dialogue() async throws {
@@ -85,7 +85,7 @@ struct TLSUpgradeTests {
     }
 }
 
-@Suite("Cancelling TLS", .timeLimit(.minutes(1)), .tags(.cancellation))
+@Suite("Cancelling TLS", .certificates, .timeLimit(.minutes(1)), .tags(.cancellation))
 struct TLSCancellationTests {
     @Test("a cancelled handshake ends at once, and the peer sees a reset")
     func handshake() async throws {
