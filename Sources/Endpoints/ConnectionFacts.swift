@@ -5,10 +5,32 @@ import Logging
 final class ConnectionFacts: Sendable {
     let localAddress: SocketAddress
     let remoteAddress: SocketAddress
-    let peerCredentials: PeerCredentials?
-    let timeline: ConnectionTimeline?
-    let tls: TLSFacts?
-    let proxy: ProxyFacts?
+    /// What a plain TCP connection that was accepted does not have: it costs the others nothing.
+    private let rare: Rare?
+
+    private final class Rare: Sendable {
+        let timeline: ConnectionTimeline?
+        let peerCredentials: PeerCredentials?
+        let tls: TLSFacts?
+        let proxy: ProxyFacts?
+
+        init(
+            _ timeline: ConnectionTimeline?,
+            _ peerCredentials: PeerCredentials?,
+            _ tls: TLSFacts?,
+            _ proxy: ProxyFacts?
+        ) {
+            self.timeline = timeline
+            self.peerCredentials = peerCredentials
+            self.tls = tls
+            self.proxy = proxy
+        }
+    }
+
+    var timeline: ConnectionTimeline? { rare?.timeline }
+    var peerCredentials: PeerCredentials? { rare?.peerCredentials }
+    var tls: TLSFacts? { rare?.tls }
+    var proxy: ProxyFacts? { rare?.proxy }
 
     init(
         localAddress: SocketAddress,
@@ -20,10 +42,8 @@ final class ConnectionFacts: Sendable {
     ) {
         self.localAddress = localAddress
         self.remoteAddress = remoteAddress
-        self.timeline = timeline
-        self.peerCredentials = peerCredentials
-        self.tls = tls
-        self.proxy = proxy
+        let isPlain = timeline == nil && peerCredentials == nil && tls == nil && proxy == nil
+        rare = isPlain ? nil : Rare(timeline, peerCredentials, tls, proxy)
     }
 
     /// The same, after a TLS handshake.

@@ -98,9 +98,7 @@ extension Listener {
                 while let connection = await nextToServe(session) {
                     session.insert(connection)
                     group.addTask(executorPreference: connection.loop) {
-                        await connection.run(handler)
-                        session.remove(connection)
-                        self.noteClosed()
+                        await connection.run(handler, in: session, of: self)
                     }
                 }
                 if Task.isCancelled { await close() }
@@ -158,7 +156,7 @@ extension Listener {
     private func passThrough(_ gate: Gate) async { await gate.pass() }
 
     /// A descriptor was given back: an exhausted listener need not wait any longer.
-    private nonisolated func noteClosed() {
+    fileprivate nonisolated func noteClosed() {
         guard loop.isCurrent else { return }
         endPause()
     }
@@ -169,7 +167,11 @@ extension Connection {
     ///
     /// Its frame stays small: with those of the handler and of a read it must fit the task's first slab
     /// of memory, or every idle connection holds a second.
-    func run(_ handler: @Sendable (isolated Connection) async throws -> Void) async {
+    fileprivate func run(
+        _ handler: @Sendable (isolated Connection) async throws -> Void,
+        in session: ServeSession,
+        of listener: Listener
+    ) async {
         own()
         do {
             try await withTaskCancellationHandler {
@@ -182,6 +184,8 @@ extension Connection {
         }
         disown()
         await closeShielded()
+        session.remove(self)
+        listener.noteClosed()
     }
 
     /// Logs what a handler threw.
