@@ -98,7 +98,9 @@ extension Listener {
                 while let connection = await nextToServe(session) {
                     session.insert(connection)
                     group.addTask(executorPreference: connection.loop) {
-                        await connection.run(handler, in: session, of: self)
+                        await connection.run(handler)
+                        session.remove(connection)
+                        self.noteClosed()
                     }
                 }
                 if Task.isCancelled { await close() }
@@ -156,7 +158,7 @@ extension Listener {
     private func passThrough(_ gate: Gate) async { await gate.pass() }
 
     /// A descriptor was given back: an exhausted listener need not wait any longer.
-    fileprivate nonisolated func noteClosed() {
+    private nonisolated func noteClosed() {
         guard loop.isCurrent else { return }
         endPause()
     }
@@ -167,11 +169,7 @@ extension Connection {
     ///
     /// Its frame stays small: with those of the handler and of a read it must fit the task's first slab
     /// of memory, or every idle connection holds a second.
-    fileprivate func run(
-        _ handler: @Sendable (isolated Connection) async throws -> Void,
-        in session: ServeSession,
-        of listener: Listener
-    ) async {
+    func run(_ handler: @Sendable (isolated Connection) async throws -> Void) async {
         own()
         do {
             try await withTaskCancellationHandler {
@@ -184,8 +182,6 @@ extension Connection {
         }
         disown()
         await closeShielded()
-        session.remove(self)
-        listener.noteClosed()
     }
 
     /// Logs what a handler threw.

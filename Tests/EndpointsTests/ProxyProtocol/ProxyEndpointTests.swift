@@ -204,6 +204,7 @@ struct ProxyEndpointTests {
         "the header comes in the clear before TLS, and the certificate is for the client behind it"
     )
     func beforeTLS() async throws {
+        await CertificateZoo.prepare()
         let zoo = try TLSTesting.zoo()
         let key = zoo.file("localhost.key")
         let certificate = zoo.file("localhost.pem")
@@ -227,7 +228,7 @@ struct ProxyEndpointTests {
             await connection.close()
         }
         let reached = try #require(listener.clientEndpoints.first)
-        #expect("\(reached)".hasPrefix("tls:host=127.0.0.1:port="))
+        #expect("\(reached)".hasPrefix("tls:host=localhost:port="))
         #expect("\(reached)".contains("endpoint=[haproxy:tcp:host=127.0.0.1"))
         await listener.close()
     }
