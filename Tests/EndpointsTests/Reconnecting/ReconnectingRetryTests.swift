@@ -106,7 +106,7 @@ struct ReconnectingRetryTests {
         connection.end.fulfil(.truncated)
         await it.passWait()
         #expect(it.source.counts.attempts == 1)
-        connection.preparation.fulfil(.success(connection))
+        connection.preparation.fulfil(.success(()))
         let next = await it.source.connectNext()
         #expect(try await it.client.whenConnected() === next)
         #expect(connection.closed.isFulfilled)

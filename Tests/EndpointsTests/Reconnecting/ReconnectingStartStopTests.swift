@@ -125,7 +125,7 @@ struct ReconnectingStartStopTests {
         async let stopped: Void = it.client.stop()
         await attempt.wasCancelled.value
         let connection = it.source.open(1)
-        connection.preparation.fulfil(.success(connection))
+        connection.preparation.fulfil(.success(()))
         attempt.outcome.fulfil(.success(connection))
         await stopped
         #expect(!connection.preparationBegan.isFulfilled)
@@ -157,7 +157,7 @@ struct ReconnectingStartStopTests {
         async let instance = try? it.client.whenConnected()
         async let stopped: Void = it.client.stop()
         await it.reaches(it.isStopping)
-        connection.preparation.fulfil(.success(connection))
+        connection.preparation.fulfil(.success(()))
         await stopped
         #expect(await instance == nil)
         #expect(connection.closed.isFulfilled)
@@ -177,7 +177,7 @@ struct ReconnectingStartStopTests {
         await stopped
         #expect(connection.aborted.isFulfilled)
         #expect(await it.client.state.description == "stopping")
-        connection.preparation.fulfil(.success(connection))
+        connection.preparation.fulfil(.success(()))
         await it.reaches { if case .stopped = $0 { true } else { false } }
         await it.finish()
     }

@@ -90,7 +90,7 @@ struct ReconnectingWalkTests {
             }
             guard let connection = connections.randomElement(using: &random) else { return }
             switch Int.random(in: 0..<5, using: &random) {
-            case 0, 1: connection.preparation.fulfil(.success(connection))
+            case 0, 1: connection.preparation.fulfil(.success(()))
             case 2: connection.preparation.fulfil(.failure(ScriptedSource.Refused("no")))
             case 3: connection.end.fulfil(.peerClosed)
             default: if connection.closeBegan.isFulfilled { connection.finishClosing() }

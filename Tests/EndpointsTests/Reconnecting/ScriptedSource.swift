@@ -113,7 +113,7 @@ final class ScriptedSource: Sendable {
     func connectNext(prepare: Bool = true, closes: Bool = true) async -> ScriptedConnection {
         let attempt = await nextAttempt()
         let connection = open(attempt.number, closes: closes)
-        if prepare { connection.preparation.fulfil(.success(connection)) }
+        if prepare { connection.preparation.fulfil(.success(())) }
         attempt.outcome.fulfil(.success(connection))
         return connection
     }
@@ -155,7 +155,7 @@ final class ScriptedSource: Sendable {
 
 final class ScriptedConnection: Sendable {
     let number: Int
-    let preparation = Promise<Result<ScriptedConnection, any Error>>()
+    let preparation = Promise<Result<Void, any Error>>()
     let preparationBegan = Promise<Void>()
     let preparationWasCancelled = Promise<Void>()
     let end = Promise<ConnectionEnd>()
@@ -192,9 +192,11 @@ final class ScriptedConnection: Sendable {
                 preparationBegan.fulfil(())
                 return try await withTaskCancellationHandler {
                     if ignoresCancellation.withLock({ $0 }) {
-                        return try await preparation.value.get()
+                        try await preparation.value.get()
+                    } else {
+                        try await preparation.valueUnlessCancelled().get()
                     }
-                    return try await preparation.valueUnlessCancelled().get()
+                    return self
                 } onCancel: {
                     preparationWasCancelled.fulfil(())
                 }
