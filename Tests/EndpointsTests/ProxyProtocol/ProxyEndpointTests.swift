@@ -3,7 +3,7 @@ import Testing
 
 @testable import Endpoints
 
-@Suite("haproxy endpoints", .timeLimit(.minutes(1)))
+@Suite("haproxy endpoints", .certificates, .timeLimit(.minutes(1)))
 struct ProxyEndpointTests {
     private func server(_ string: String) async throws -> (Listener, any ClientEndpoint) {
         let listener = try await serverFromString(string).listen()
