@@ -45,6 +45,32 @@ struct ConnectCommandTests {
         }
     }
 
+    @Test("input that is there is sent to its end though the server's came first")
+    func peerEndsFirst() async throws {
+        let input = "/tmp/endpoint-tool-\(getpid())-\(UInt32.random(in: 0 ... .max)).in"
+        defer { unlink(input) }
+        // More than the sockets' buffers take: it must still be on its way when the end has come.
+        let size = 32 << 20
+        let file = open(input, O_CREAT | O_WRONLY, 0o600)
+        #expect(ftruncate(file, off_t(size)) == 0)
+        close(file)
+        let (counts, counted) = AsyncStream.makeStream(of: Int.self)
+        let (outputEnds, outputEnded) = AsyncStream.makeStream(of: Void.self)
+        try await withServer { connection in
+            try await connection.closeWrite()
+            _ = await outputEnds.first { true }
+            var count = 0
+            defer { counted.yield(count) }
+            for try await chunk in connection { count += chunk.count }
+        } _: { client in
+            let tool = try ToolProcess(["connect", client], input: .file(input))
+            for try await _ in tool.stream {}
+            outputEnded.yield()
+            #expect(await tool.status == 0)
+            #expect(await counts.first { _ in true } == size)
+        }
+    }
+
     @Test(
         "input from a file is sent whole, output to a file written",
         arguments: ["/proc/self/exe", "/dev/null"]

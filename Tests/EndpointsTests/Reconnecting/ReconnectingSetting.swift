@@ -46,7 +46,7 @@ struct Setting {
 
     /// Stops, and looks whether everything that was opened is closed.
     func finish() async {
-        await client.stop(within: .zero)
+        await client.stop()
         #expect(source.counts.opened == source.counts.closed)
         #expect(source.counts.mostAtOnce <= 1)
         #expect(source.counts.attemptsAtOnce == 0)
