@@ -1,7 +1,8 @@
 // Standard input and output joined to a connection.
 //
 // The peer's end is what ends the program: our input may end long before it (then our direction is
-// closed, and the answer read to its end), and an input that is still open then, such as a terminal,
+// closed, and the answer read to its end). Input that is there when the peer ends is still sent, for
+// the peer may have closed one direction only; an open input that gives nothing, such as a terminal,
 // is not waited for. A signal ends our input.
 
 import ArgumentParser
@@ -54,6 +55,7 @@ struct ConnectSession {
     private enum Step: Sendable {
         case inputEnded((any Error)?)
         case peerEnded((any Error)?)
+        case inputIdle
         case stopped(StopRequest.Reason?)
         case timeIsUp
     }
@@ -81,7 +83,8 @@ struct ConnectSession {
     }
 
     private func join(_ stdio: Connection) async -> (any Error)? {
-        let sending = Task { [connection] in _ = try await stdio.pump(to: connection) }
+        let sender = InputSender()
+        let sending = Task { [connection] in try await sender.send(from: stdio, to: connection) }
         return await withTaskGroup(of: Step.self) { group in
             group.addTask { .inputEnded(await Self.failure(of: sending)) }
             group.addTask { [connection] in
@@ -90,29 +93,45 @@ struct ConnectSession {
                 )
             }
             group.addTask { [stop] in .stopped(await stop.wait()) }
-            let error = await follow(&group, sending)
+            let error = await follow(&group, sender, sending)
             group.cancelAll()
             sending.cancel()
-            connection.abort()
             return error
         }
     }
 
+    /// Goes from step to step to the end; what is still open then is of no use any more.
     private func follow(
         _ group: inout TaskGroup<Step>,
+        _ sender: InputSender,
         _ sending: Task<Void, any Error>
     ) async -> (any Error)? {
+        var isSent = false
+        var isAnswered = false
         var sendError: (any Error)?
         for await step in group {
             switch step {
             case .inputEnded(let error):
+                isSent = true
                 // A peer that takes no more may still have an answer under way.
                 sendError = error is CancellationError ? nil : error
+                if isAnswered { return sendError }
                 if let error = sendError as? EndpointError, error.operation == "read" {
+                    connection.abort()
                     return error
                 }
             case .peerEnded(let error):
-                return error.map(Self.quietIfOutputClosed) ?? sendError
+                if let error {
+                    connection.abort()
+                    return Self.quietIfOutputClosed(error)
+                }
+                if isSent { return sendError }
+                isAnswered = true
+                group.addTask { [sender] in
+                    await sender.whenIdle(for: Self.idleTime)
+                    return .inputIdle
+                }
+            case .inputIdle: return nil
             case .stopped(.some):
                 sending.cancel()
                 group.addTask { [connection, drain] in
@@ -121,11 +140,16 @@ struct ConnectSession {
                     return .timeIsUp
                 }
             case .stopped(nil): break
-            case .timeIsUp: return nil
+            case .timeIsUp:
+                connection.abort()
+                return nil
             }
         }
         return sendError
     }
+
+    /// How long an input may give nothing before it is left, once the peer has ended.
+    private static var idleTime: Duration { .milliseconds(500) }
 
     private static func failure(of task: Task<Void, any Error>) async -> (any Error)? {
         let result = await withTaskCancellationHandler {
