@@ -2,7 +2,8 @@
 //
 // The connection stays in the kernel's queue, so trying again at once would only burn the CPU. The
 // pause doubles from 5 ms to 1 s, and ends early when one of our own connections closes: then there
-// is a descriptor again. It is told once, until accepting has worked again.
+// is a descriptor again. A listener that lives at the limit pauses and goes on with every connection
+// that closes: watchers hear of each series of failures, the log of one a minute.
 
 import CEndpoints
 
@@ -11,25 +12,39 @@ struct AcceptPause {
     static let shortest: UInt64 = 5_000_000
     static let longest: UInt64 = 1_000_000_000
 
+    /// How often the log hears of it.
+    static let logInterval: UInt64 = 60_000_000_000
+
     private(set) var isPausing = false
     private var delay: UInt64 = 0
+    private var nextLog: UInt64 = 0
+    private var isLogged = false
 
-    /// An attempt failed: nanoseconds to wait, and whether this is the first of a series.
-    mutating func begin() -> (delay: UInt64, isFirst: Bool) {
+    /// An attempt failed at `now`: nanoseconds to wait, and whether this is the first of a series,
+    /// and one to be logged.
+    mutating func begin(at now: UInt64) -> (delay: UInt64, isFirst: Bool, isLogged: Bool) {
         let isFirst = delay == 0
         delay = isFirst ? Self.shortest : min(delay * 2, Self.longest)
         isPausing = true
-        return (delay, isFirst)
+        let isLoggedNow = !isLogged && now >= nextLog
+        if isLoggedNow {
+            isLogged = true
+            nextLog = now &+ Self.logInterval
+        }
+        return (delay, isFirst, isLoggedNow)
     }
 
     /// The wait is over, or need not be waited for any longer; the next attempt tells.
     mutating func end() { isPausing = false }
 
-    /// Accepting has worked; answers whether a series of failures ended with that.
-    mutating func succeed() -> Bool {
+    /// Accepting has worked: whether a series of failures ended with that, and one that was logged.
+    mutating func succeed() -> (isEnd: Bool, isLogged: Bool) {
         isPausing = false
-        defer { delay = 0 }
-        return delay != 0
+        defer {
+            delay = 0
+            isLogged = false
+        }
+        return (delay != 0, isLogged)
     }
 }
 

@@ -120,11 +120,12 @@ extension Listener {
     // MARK: exhaustion
 
     private nonisolated func beginPause(_ code: Int32) {
-        let (delay, isFirst) = pause.begin()
+        let (delay, isFirst, isLogged) = pause.begin(at: loop.now)
         pauseTimer = loop.schedule(at: loop.now &+ delay) { [weak self] in self?.endPause() }
-        guard isFirst else { return }
+        guard isFirst || isLogged else { return }
         let error = EndpointError(errno: code, operation: "accept", endpoint: origin.endpoint)
-        watchers.send(.paused(error))
+        if isFirst { watchers.send(.paused(error)) }
+        guard isLogged else { return }
         origin.logger.warning(
             "accept paused",
             metadata: ["endpoint": "\(origin.endpoint)", "error": "\(error)"]
@@ -141,8 +142,9 @@ extension Listener {
     }
 
     private nonisolated func noteSuccess() {
-        guard pause.succeed() else { return }
-        watchers.send(.resumed)
+        let (isEnd, isLogged) = pause.succeed()
+        if isEnd { watchers.send(.resumed) }
+        guard isLogged else { return }
         origin.logger.info("accept resumed", metadata: ["endpoint": "\(origin.endpoint)"])
     }
 }
