@@ -109,7 +109,7 @@ extension Connection {
         while true {
             if let successor = extras?.successor { return try await successor.isolatedEnded() }
             if let end { return end }
-            if Task.isCancelled { throw CancellationError() }
+            if isCallerCancelled { throw CancellationError() }
             do { try register(for: "wait for the end of") } catch {
                 return .failed(error as? EndpointError ?? self.error(.closed, "wait"))
             }

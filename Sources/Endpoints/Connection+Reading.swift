@@ -22,12 +22,12 @@ extension Connection {
     @discardableResult
     public nonisolated(nonsending) func read(into buffer: inout ReadBuffer) async throws -> Int {
         while loop.isCurrent {
-            let isOwner = ownsCurrentTask
-            if isOwner ? isOwnerCancelled : Task.isCancelled { throw CancellationError() }
+            let caller = endpoints_current_task()
+            if isCancelled(caller) { throw CancellationError() }
             var transfer = attemptRead(into: &buffer)
             if transfer.isMoved { return transfer.rawValue }
             try check(transfer, "read")
-            guard isOwner else { break }
+            guard isOwner(caller) else { break }
             beginReadWait(transfer)
             transfer = await readGate.read(self, into: &buffer)
             if transfer.isMoved { return transfer.rawValue }
@@ -37,7 +37,7 @@ extension Connection {
 
     private func isolatedRead(into buffer: inout ReadBuffer) async throws -> Int {
         while true {
-            if Task.isCancelled { throw CancellationError() }
+            if isCallerCancelled { throw CancellationError() }
             let transfer = attemptRead(into: &buffer)
             if transfer.isMoved { return transfer.rawValue }
             try check(transfer, "read")
@@ -55,12 +55,12 @@ extension Connection {
     @discardableResult
     public nonisolated(nonsending) func read(into span: inout OutputRawSpan) async throws -> Int {
         while loop.isCurrent {
-            let isOwner = ownsCurrentTask
-            if isOwner ? isOwnerCancelled : Task.isCancelled { throw CancellationError() }
+            let caller = endpoints_current_task()
+            if isCancelled(caller) { throw CancellationError() }
             var transfer = attemptRead(into: &span)
             if transfer.isMoved { return transfer.rawValue }
             try check(transfer, "read")
-            guard isOwner else { break }
+            guard isOwner(caller) else { break }
             beginReadWait(transfer)
             transfer = await readGate.read(self, into: &span)
             if transfer.isMoved { return transfer.rawValue }
@@ -70,7 +70,7 @@ extension Connection {
 
     private func isolatedRead(into span: inout OutputRawSpan) async throws -> Int {
         while true {
-            if Task.isCancelled { throw CancellationError() }
+            if isCallerCancelled { throw CancellationError() }
             let transfer = attemptRead(into: &span)
             if transfer.isMoved { return transfer.rawValue }
             try check(transfer, "read")
@@ -100,7 +100,7 @@ extension Connection {
     /// Reads for whoever has the claim; as `read(into:)`.
     func claimedRead(into buffer: inout ReadBuffer) async throws -> Int {
         while true {
-            if Task.isCancelled { throw CancellationError() }
+            if isCallerCancelled { throw CancellationError() }
             readObstacles.remove(.claimed)
             let transfer = attemptRead(into: &buffer)
             readObstacles.insert(.claimed)
@@ -162,12 +162,12 @@ extension Connection {
     /// Called by the gate, on the loop, when the owner was woken.
     nonisolated func resumeRead(into buffer: inout ReadBuffer) -> Transfer {
         endReadWait()
-        return isOwnerCancelled ? .needsReadable : attemptRead(into: &buffer)
+        return attemptRead(into: &buffer)
     }
 
     nonisolated func resumeRead(into span: inout OutputRawSpan) -> Transfer {
         endReadWait()
-        return isOwnerCancelled ? .needsReadable : attemptRead(into: &span)
+        return attemptRead(into: &span)
     }
 
     private nonisolated func attemptReadPastObstacle(into buffer: inout ReadBuffer) -> Transfer {

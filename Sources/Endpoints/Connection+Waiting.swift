@@ -4,14 +4,15 @@
 // lost or misdirected:
 //  1. The gate is closed in the same breath as the check that makes waiting necessary (Gate.swift).
 //  2. An event, a cancellation or `close` merely wakes the waiter, which tries again, or finds
-//     `Task.isCancelled`, or that the connection is closed. So no state says who woke whom, and a
+//     `isCallerCancelled`, or that the connection is closed. So no state says who woke whom, and a
 //     wake-up meant for somebody who has gone is harmless.
 //  3. State is touched on the loop's thread only; a cancellation from elsewhere is posted there.
 //
-// Owner's cancellation: a cancellation handler costs 1,400 instructions to install. `serve` installs
-// one for the whole handler task, which wakes every waiter of the connection; a wait by that task
-// need only look at `Task.isCancelled`. A wait by any other task installs its own. "Which task is
-// this" is `swift_task_getCurrent`; were it ever to answer nil, every wait would install a handler.
+// Owner's cancellation: a cancellation handler costs 1,400 instructions to install, and memory of
+// each idle connection. `serve` watches the handler's task instead (`ServeSession.cancelHandlers`):
+// when that is cancelled it says so, and wakes every waiter of the connection. A wait by any other
+// task installs its own handler. "Which task is this" is `swift_task_getCurrent`; were it ever to
+// answer nil, every wait would install one.
 
 import CEndpoints
 import EventLoop
@@ -30,8 +31,17 @@ struct SuspendedCall {
 
 extension Connection {
     /// Whether the caller is the task that `serve` watches.
-    nonisolated var ownsCurrentTask: Bool {
-        owner != 0 && owner == UInt(bitPattern: endpoints_current_task())
+    nonisolated var ownsCurrentTask: Bool { isOwner(endpoints_current_task()) }
+
+    nonisolated func isOwner(_ task: UnsafeMutableRawPointer?) -> Bool {
+        owner != 0 && owner == UInt(bitPattern: task)
+    }
+
+    /// Whether the caller's task is cancelled, or about to be: the owner's watcher may know first.
+    nonisolated var isCallerCancelled: Bool { isCancelled(endpoints_current_task()) }
+
+    nonisolated func isCancelled(_ task: UnsafeMutableRawPointer?) -> Bool {
+        endpoints_task_is_cancelled(task) || (isOwnerCancelled && isOwner(task))
     }
 
     /// Waits at `gate`, which the caller has just closed, until somebody wakes it or the task is
@@ -40,7 +50,7 @@ extension Connection {
     /// On the loop.
     func wait(at gate: Gate) async {
         if ownsCurrentTask {
-            if !isOwnerCancelled { await gate.pass() }
+            if !isCallerCancelled { await gate.pass() }
             return
         }
         await withTaskCancellationHandler {

@@ -78,7 +78,7 @@ extension Connection {
     /// does nothing.
     private nonisolated func attemptWrite(_ bytes: BorrowedBytes) throws -> Int {
         guard loop.isCurrent, writeObstacles.isEmpty else { return 0 }
-        if ownsCurrentTask ? isOwnerCancelled : Task.isCancelled { throw CancellationError() }
+        if isCallerCancelled { throw CancellationError() }
         let hot = loop.hot
         if bytes.pointer.isEmpty || hot.pointee.callBudget <= 0 { return 0 }
         hot.pointee.callBudget &-= 1
@@ -130,7 +130,7 @@ extension Connection {
     /// Repeats `step` until it has nothing left to do, waiting where it would block.
     func keepWriting(hasBegun: () -> Bool, step: () throws -> Transfer?) async throws {
         while true {
-            if Task.isCancelled {
+            if isCallerCancelled {
                 if hasBegun() || transport.hasSealedBytes { breakStream() }
                 throw CancellationError()
             }
@@ -180,7 +180,7 @@ extension Connection {
 
     /// Becomes the writer: at once, or when all that came before have finished.
     func takeWriteTurn() async throws {
-        if Task.isCancelled { throw CancellationError() }
+        if isCallerCancelled { throw CancellationError() }
         if !writeObstacles.isDisjoint(with: [.writeEnded, .closed]) { throw refusal("write") }
         guard writeObstacles.contains(.writing) else {
             writeObstacles.insert(.writing)
@@ -194,13 +194,13 @@ extension Connection {
             )
         }
         let writer = getInLine()
-        while !writer.hasTurn && !Task.isCancelled && phase != .closed {
+        while !writer.hasTurn && !isCallerCancelled && phase != .closed {
             writer.gate.close()
             await wait(at: writer.gate)
         }
-        if writer.hasTurn && !Task.isCancelled && !mustRefuseInLine { return }
+        if writer.hasTurn && !isCallerCancelled && !mustRefuseInLine { return }
         leaveLine(writer)
-        if Task.isCancelled { throw CancellationError() }
+        if isCallerCancelled { throw CancellationError() }
         throw refusal("write")
     }
 

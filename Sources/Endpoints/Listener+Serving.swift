@@ -65,6 +65,13 @@ final class ServeSession: Sendable {
         return (ended, rest.count)
     }
 
+    /// Wakes the handlers, which are cancelled, wherever they wait.
+    func cancelHandlers() {
+        for connection in state.withLock({ Array($0.live.values) }) {
+            connection.loop.run { connection.noteCancellation() }
+        }
+    }
+
     func wake() {
         loop.run {
             if let job = self.gate.open() { self.loop.append(job) }
@@ -105,7 +112,10 @@ extension Listener {
                 }
                 if Task.isCancelled { await close() }
                 await waitForHandlers(of: session)
-                if session.isAbandoned { group.cancelAll() }
+                if session.isAbandoned || Task.isCancelled {
+                    group.cancelAll()
+                    session.cancelHandlers()
+                }
             }
             await end(session)
         }
@@ -172,11 +182,7 @@ extension Connection {
     func run(_ handler: @Sendable (isolated Connection) async throws -> Void) async {
         own()
         do {
-            try await withTaskCancellationHandler {
-                try await handler(self)
-            } onCancel: {
-                loop.run { self.noteCancellation() }
-            }
+            try await handler(self)
         } catch {
             noteFailure(of: error)
         }

@@ -34,9 +34,11 @@ extern _Thread_local void *endpoints_loop_slot;
 static inline void *endpoints_current_loop(void) { return endpoints_loop_slot; }
 static inline void endpoints_set_current_loop(void *loop) { endpoints_loop_slot = loop; }
 
-// The Swift runtime's entry point: a few instructions, where withUnsafeCurrentTask is a thousand.
+// The Swift runtime's entry points: a few instructions, where withUnsafeCurrentTask is a thousand.
 __attribute__((swiftcall)) extern void *swift_task_getCurrent(void);
+__attribute__((swiftcall)) extern _Bool swift_task_isCancelled(void *task);
 static inline void *endpoints_current_task(void) { return swift_task_getCurrent(); }
+static inline _Bool endpoints_task_is_cancelled(void *task) { return task != 0 && swift_task_isCancelled(task); }
 
 // MARK: time
 

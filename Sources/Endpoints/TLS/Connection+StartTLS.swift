@@ -94,7 +94,7 @@ extension Connection {
         }
         defer { if let timer { loop.cancel(timer) } }
         while true {
-            if Task.isCancelled { throw CancellationError() }
+            if isCallerCancelled { throw CancellationError() }
             if phase != .open { throw refusal("read") }
             if let timeout, let deadline, loop.now >= deadline {
                 throw EndpointError(
@@ -135,7 +135,7 @@ extension Connection {
         let timer = loop.schedule(at: deadline) { self.wake(self.readGate) }
         defer { loop.cancel(timer) }
         var left = Self.mostDiscarded
-        while phase == .open && left > 0 && loop.now < deadline && !Task.isCancelled {
+        while phase == .open && left > 0 && loop.now < deadline && !isCallerCancelled {
             let transfer = base.discard()
             if transfer.rawValue > 0 {
                 left -= transfer.rawValue
