@@ -115,7 +115,7 @@ extension Connection {
             }
             let gate = Gate(loop)
             makeExtras().endWaiters.append(gate)
-            gate.close()
+            gate.close(for: .ended)
             await wait(at: gate)
             extras?.endWaiters.removeAll { $0 === gate }
         }
@@ -158,14 +158,14 @@ extension Connection {
         while phase != .closed {
             let gate = Gate(loop)
             makeExtras().closeWaiters.append(gate)
-            gate.close()
+            gate.close(for: .close)
             await gate.pass()
         }
     }
 
     private func waitForWrites(as closer: WriterInLine) async {
         while !closer.hasTurn && phase == .closing {
-            closer.gate.close()
+            closer.gate.close(for: .writeTurn)
             await closer.gate.pass()
         }
     }
@@ -180,7 +180,7 @@ extension Connection {
             let gate = extras.writeGate ?? Gate(loop)
             extras.writeGate = gate
             writerNeedsReadable = transfer == .needsReadable
-            gate.close()
+            gate.close(for: .write)
             await gate.pass()
         }
     }
@@ -200,7 +200,7 @@ extension Connection {
                 continue
             }
             guard transfer.wouldBlock, (try? register(for: "close")) != nil else { return }
-            readGate.close()
+            readGate.close(for: .read)
             await readGate.pass()
         }
     }

@@ -21,18 +21,19 @@ extension Connection {
     ///   `invalidArgument` if the buffer is full, `closed`, `connectionReset` and others.
     @discardableResult
     public nonisolated(nonsending) func read(into buffer: inout ReadBuffer) async throws -> Int {
-        while loop.isCurrent {
-            let caller = endpoints_current_task()
-            if isCancelled(caller) { throw CancellationError() }
-            var transfer = attemptRead(into: &buffer)
-            if transfer.isMoved { return transfer.rawValue }
+        guard loop.isCurrent else { return try await isolatedRead(into: &buffer) }
+        let caller = endpoints_current_task()
+        if isCancelled(caller) { throw CancellationError() }
+        var transfer = attemptRead(into: &buffer)
+        while !transfer.isMoved {
+            guard loop.isCurrent else { return try await isolatedRead(into: &buffer) }
             try check(transfer, "read")
-            guard isOwner(caller) else { break }
+            guard isOwner(caller) else { return try await isolatedRead(into: &buffer) }
             beginReadWait(transfer)
             transfer = await readGate.read(self, into: &buffer)
-            if transfer.isMoved { return transfer.rawValue }
+            if !transfer.isMoved && isCancelled(caller) { throw CancellationError() }
         }
-        return try await isolatedRead(into: &buffer)
+        return transfer.rawValue
     }
 
     private func isolatedRead(into buffer: inout ReadBuffer) async throws -> Int {
@@ -54,18 +55,19 @@ extension Connection {
     /// - Throws: As ``read(into:)-(ReadBuffer)``; `invalidArgument` if the span has no room.
     @discardableResult
     public nonisolated(nonsending) func read(into span: inout OutputRawSpan) async throws -> Int {
-        while loop.isCurrent {
-            let caller = endpoints_current_task()
-            if isCancelled(caller) { throw CancellationError() }
-            var transfer = attemptRead(into: &span)
-            if transfer.isMoved { return transfer.rawValue }
+        guard loop.isCurrent else { return try await isolatedRead(into: &span) }
+        let caller = endpoints_current_task()
+        if isCancelled(caller) { throw CancellationError() }
+        var transfer = attemptRead(into: &span)
+        while !transfer.isMoved {
+            guard loop.isCurrent else { return try await isolatedRead(into: &span) }
             try check(transfer, "read")
-            guard isOwner(caller) else { break }
+            guard isOwner(caller) else { return try await isolatedRead(into: &span) }
             beginReadWait(transfer)
             transfer = await readGate.read(self, into: &span)
-            if transfer.isMoved { return transfer.rawValue }
+            if !transfer.isMoved && isCancelled(caller) { throw CancellationError() }
         }
-        return try await isolatedRead(into: &span)
+        return transfer.rawValue
     }
 
     private func isolatedRead(into span: inout OutputRawSpan) async throws -> Int {
@@ -227,16 +229,11 @@ extension Connection {
     nonisolated func beginReadWait(_ transfer: Transfer) {
         readObstacles.insert(.reading)
         readerNeedsWritable = transfer == .needsWritable
-        readWait = SuspendedCall(operation: .read, since: loop.hot.pointee.turnTime)
         // An open gate sends the job to the end of the queue: a turn for the others.
-        // A cancelled wait may have left it closed.
-        if transfer == .needsTurn { wake(readGate) } else { readGate.close() }
+        if transfer != .needsTurn { readGate.close(for: .read) }
     }
 
-    nonisolated func endReadWait() {
-        readObstacles.remove(.reading)
-        readWait = .none
-    }
+    nonisolated func endReadWait() { readObstacles.remove(.reading) }
 
     /// Waits; `beginReadWait` was called in the same breath as the attempt.
     ///

@@ -17,18 +17,6 @@
 import CEndpoints
 import EventLoop
 
-/// What a suspended call waits for, and since when: kept for whoever looks into a running program.
-struct SuspendedCall {
-    enum Operation: UInt8, Sendable {
-        case none, read, write, writeTurn
-    }
-    var operation: Operation
-    /// Nanoseconds of the loop's clock, to a few milliseconds.
-    var since: UInt64
-
-    static let none = SuspendedCall(operation: .none, since: 0)
-}
-
 extension Connection {
     /// Whether the caller is the task that `serve` watches.
     nonisolated var ownsCurrentTask: Bool { isOwner(endpoints_current_task()) }
@@ -49,6 +37,8 @@ extension Connection {
     ///
     /// On the loop.
     func wait(at gate: Gate) async {
+        // A wait that was cancelled before it began leaves no closed gate.
+        defer { wake(gate) }
         if ownsCurrentTask {
             if !isCallerCancelled { await gate.pass() }
             return
@@ -63,6 +53,19 @@ extension Connection {
     }
 
     private func pass(_ gate: Gate) async { await gate.pass() }
+
+    /// What calls wait for, and since when.
+    ///
+    /// On the loop.
+    nonisolated var suspendedCalls: [SuspendedCall] {
+        var gates = [readGate]
+        if let extras {
+            if let gate = extras.writeGate { gates.append(gate) }
+            gates += extras.writersInLine.map(\.gate) + extras.endWaiters + extras.closeWaiters
+        }
+        return gates.map(\.call).filter { $0.operation != .none }
+            + (extras?.successor?.suspendedCalls ?? [])
+    }
 
     /// Opens a gate, and queues whoever waits there.
     nonisolated func wake(_ gate: Gate) {
@@ -158,12 +161,13 @@ extension Connection {
         let error =
             transfer.errorCode.map { systemError($0, operation) }
             ?? transport.failure ?? error(.closed, operation)
+        hasReadEnd = true
         finish(with: error.code == .truncated ? .truncated : .failed(error))
         return error
     }
 
     nonisolated func systemError(_ code: Int32, _ operation: String) -> EndpointError {
-        EndpointError(errno: code, operation: operation, endpoint: name)
+        EndpointError(errno: code, operation: operation, to: subject)
     }
 
     /// Why the connection's own state refuses a call.

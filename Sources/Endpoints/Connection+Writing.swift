@@ -137,7 +137,6 @@ extension Connection {
             if writeObstacles.contains(.closed) && phase == .closed { throw refusal("write") }
             if !takeTurn() {
                 await wait(at: beginWriteWait(.needsTurn))
-                endWriteWait()
                 continue
             }
             guard let transfer = try step() else { return }
@@ -152,7 +151,6 @@ extension Connection {
                 throw error
             }
             await wait(at: beginWriteWait(transfer))
-            endWriteWait()
         }
     }
 
@@ -161,14 +159,10 @@ extension Connection {
         let extras = makeExtras()
         let gate = extras.writeGate ?? Gate(loop)
         extras.writeGate = gate
-        extras.writeWait = SuspendedCall(operation: .write, since: loop.hot.pointee.turnTime)
         writerNeedsReadable = transfer == .needsReadable
-        // A cancelled wait may have left it closed.
-        if transfer == .needsTurn { wake(gate) } else { gate.close() }
+        if transfer != .needsTurn { gate.close(for: .write) }
         return gate
     }
-
-    private func endWriteWait() { extras?.writeWait = .none }
 
     /// After a write that was cut off: what the peer has is not whole, and must not look so.
     private func breakStream() {
@@ -195,7 +189,7 @@ extension Connection {
         }
         let writer = getInLine()
         while !writer.hasTurn && !isCallerCancelled && phase != .closed {
-            writer.gate.close()
+            writer.gate.close(for: .writeTurn)
             await wait(at: writer.gate)
         }
         if writer.hasTurn && !isCallerCancelled && !mustRefuseInLine { return }

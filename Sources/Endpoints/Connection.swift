@@ -59,13 +59,12 @@ public actor Connection: EventSource {
     nonisolated(unsafe) var owner: UInt = 0
     /// Whether that task was cancelled.
     nonisolated(unsafe) var isOwnerCancelled = false
-    nonisolated(unsafe) var readWait = SuspendedCall.none
     nonisolated(unsafe) var lastActivity: UInt64
     nonisolated(unsafe) var bytesRead = 0
     nonisolated(unsafe) var bytesWritten = 0
     nonisolated(unsafe) var phase = Phase.open
     nonisolated(unsafe) var end: ConnectionEnd?
-    /// A read has returned the peer's end: nothing can be left unread.
+    /// A read has returned the peer's end, or an error: nothing can be left unread.
     nonisolated(unsafe) var hasReadEnd = false
     /// What few connections need, made when they do.
     nonisolated(unsafe) var extras: Extras?
@@ -186,7 +185,6 @@ public actor Connection: EventSource {
         /// Bytes read ahead, or given back by a call that was cancelled.
         var pushback = ReadBuffer(capacity: .max)
         var writeGate: Gate?
-        var writeWait = SuspendedCall.none
         var writersInLine: [WriterInLine] = []
         var endWaiters: [Gate] = []
         var closeWaiters: [Gate] = []
@@ -228,12 +226,14 @@ public actor Connection: EventSource {
         EndpointError(
             code,
             operation: operation,
-            endpoint: name,
+            to: subject,
             reason: reason,
             received: received
         )
     }
 
     /// What messages call this connection: the peer, and by way of what it was reached.
-    nonisolated var name: String { "\(origin.endpoint) (\(facts.remoteAddress))" }
+    nonisolated var subject: EndpointError.Subject {
+        .peer(facts.remoteAddress, endpoint: origin.endpoint)
+    }
 }

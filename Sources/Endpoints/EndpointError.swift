@@ -74,10 +74,26 @@ public struct EndpointError: Error, Sendable {
         }
     }
 
+    /// To what it was done. What a connection is called is put together when somebody reads it: a
+    /// server makes an error of every connection that its peer resets, and most are never read.
+    enum Subject: Sendable {
+        case unnamed
+        case named(String)
+        case peer(SocketAddress, endpoint: String)
+
+        var name: String? {
+            switch self {
+            case .unnamed: nil
+            case .named(let name): name
+            case .peer(let address, let endpoint): "\(endpoint) (\(address))"
+            }
+        }
+    }
+
     private final class Facts: Sendable {
         let code: Code
         let operation: String
-        let endpoint: String?
+        let subject: Subject
         let reason: String?
         let advice: String?
         let systemError: SystemError?
@@ -88,7 +104,7 @@ public struct EndpointError: Error, Sendable {
         init(
             _ code: Code,
             _ operation: String,
-            _ endpoint: String?,
+            _ subject: Subject,
             _ reason: String?,
             _ advice: String?,
             _ systemError: SystemError?,
@@ -98,7 +114,7 @@ public struct EndpointError: Error, Sendable {
         ) {
             self.code = code
             self.operation = operation
-            self.endpoint = endpoint
+            self.subject = subject
             self.reason = reason
             self.advice = advice
             self.systemError = systemError
@@ -114,7 +130,7 @@ public struct EndpointError: Error, Sendable {
     /// What was being done: `connect`, `listen`, `read`.
     public var operation: String { facts.operation }
     /// To what: an endpoint's string, a file, a host, a peer.
-    public var endpoint: String? { facts.endpoint }
+    public var endpoint: String? { facts.subject.name }
     /// Why, where neither the code nor the system's error says it all.
     public var reason: String? { facts.reason }
     /// What can be done about it, where we know.
@@ -152,10 +168,34 @@ public struct EndpointError: Error, Sendable {
         received: [UInt8] = [],
         phase: Phase? = nil
     ) {
+        self.init(
+            code,
+            operation: operation,
+            to: endpoint.map { .named($0) } ?? .unnamed,
+            reason: reason,
+            advice: advice,
+            systemError: systemError,
+            attempts: attempts,
+            received: received,
+            phase: phase
+        )
+    }
+
+    init(
+        _ code: Code,
+        operation: String,
+        to subject: Subject,
+        reason: String? = nil,
+        advice: String? = nil,
+        systemError: SystemError? = nil,
+        attempts: [Attempt] = [],
+        received: [UInt8] = [],
+        phase: Phase? = nil
+    ) {
         facts = Facts(
             code,
             operation,
-            endpoint,
+            subject,
             reason,
             advice,
             systemError,
@@ -194,12 +234,23 @@ public struct EndpointError: Error, Sendable {
         )
     }
 
+    /// Makes the error of a system call on a connection.
+    init(errno: Int32, operation: String, to subject: Subject) {
+        let systemError = SystemError(errno: errno)
+        self.init(
+            systemError.endpointCode,
+            operation: operation,
+            to: subject,
+            systemError: systemError
+        )
+    }
+
     /// The same failure, told of another operation or endpoint: what wraps an endpoint says its own name.
     package func of(operation: String? = nil, endpoint: String? = nil) -> EndpointError {
         EndpointError(
             code,
             operation: operation ?? self.operation,
-            endpoint: endpoint ?? self.endpoint,
+            to: endpoint.map { .named($0) } ?? facts.subject,
             reason: reason,
             advice: advice,
             systemError: systemError,

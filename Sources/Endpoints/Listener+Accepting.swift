@@ -26,7 +26,7 @@ extension Listener {
     func beginAcceptWait() -> Gate {
         let gate = Gate(loop)
         waiters.append(gate)
-        gate.close()
+        gate.close(for: .accept)
         return gate
     }
 

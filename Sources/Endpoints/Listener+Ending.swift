@@ -55,7 +55,7 @@ extension Listener {
         drainers.append(gate)
         let timer = loop.schedule(at: deadline) { self.wake(gate) }
         while !Task.isCancelled && loop.now < deadline && isBusy(drained) {
-            gate.close()
+            gate.close(for: .drain)
             await waitToDrain(at: gate)
         }
         loop.cancel(timer)

@@ -123,6 +123,11 @@ extension Listener {
         if let failure = await failure { throw failure }
     }
 
+    /// What calls wait for, and since when.
+    var suspendedCalls: [SuspendedCall] {
+        (waiters + drainers + sessions.map(\.gate)).map(\.call).filter { $0.operation != .none }
+    }
+
     private func begin(_ session: ServeSession) { sessions.append(session) }
 
     private func end(_ session: ServeSession) {
@@ -139,7 +144,7 @@ extension Listener {
     }
 
     private func waitForPlace(in session: ServeSession) async {
-        session.gate.close()
+        session.gate.close(for: .place)
         if mustWaitForPlace(in: session) { await wait(at: session.gate) }
     }
 
@@ -151,7 +156,7 @@ extension Listener {
     private func waitForHandlers(of session: ServeSession) async {
         session.awaitEnd()
         while session.liveCount > 0 && !session.isAbandoned && !Task.isCancelled {
-            session.gate.close()
+            session.gate.close(for: .handlers)
             guard session.liveCount > 0, !session.isAbandoned else { return }
             await wait(at: session.gate)
         }

@@ -5,7 +5,7 @@
 // with one object the answer is a comparison of pointers, and a handler never leaves its thread.
 //
 // A turn: take the mail, run the ready jobs (at most `jobsPerTurn`, so that jobs which make jobs
-// starve no descriptor), wait or look for events, tell their sources, fire the state.pointee.timers. A source may
+// starve no descriptor), wait or look for events, tell their sources, fire the timers. A source may
 // run the job it kept (Gate.swift) right away, while its connection is in the cache; a batch of
 // events is bounded, so that descriptors starve no job.
 

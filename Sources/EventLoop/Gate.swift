@@ -25,6 +25,9 @@ package actor Gate: SerialExecutor {
     nonisolated(unsafe) private var job: UnownedJob?
     // Safe: as `job`.
     nonisolated(unsafe) private var isClosed = false
+    /// What the task waits for; `none` when the gate is open.
+    // Safe: as `job`.
+    nonisolated(unsafe) package private(set) var call = SuspendedCall.none
     private var passed = 0
 
     package init(_ loop: EventLoop) { self.loop = loop }
@@ -41,12 +44,16 @@ package actor Gate: SerialExecutor {
     /// Waits until the gate is open.
     package func pass() { passed &+= 1 }
 
-    /// Makes the next task wait.
-    package nonisolated func close() { isClosed = true }
+    /// Makes the next task wait, for `operation`.
+    package nonisolated func close(for operation: SuspendedCall.Operation) {
+        isClosed = true
+        call = SuspendedCall(operation: operation, since: loop.hot.pointee.turnTime)
+    }
 
     /// Opens the gate, and answers the job of the task that waited, for the caller to run or queue.
     package nonisolated func open() -> UnownedJob? {
         isClosed = false
+        call = .none
         let kept = job
         job = nil
         return kept

@@ -30,7 +30,7 @@ struct GateTests {
             let hasPassed = Flag()
             let waiter = Task {
                 await resident.run { resident in
-                    gate.close()
+                    gate.close(for: .read)
                     isWaiting.set()
                     await gate.pass()
                     hasPassed.set()
@@ -51,7 +51,7 @@ struct GateTests {
             await Resident(group.next()).run { resident in
                 for _ in 0..<1000 {
                     let gate = Gate(resident.loop)
-                    gate.close()
+                    gate.close(for: .read)
                     #expect(gate.open() == nil)
                     await gate.pass()
                 }
@@ -71,7 +71,7 @@ struct GateTests {
             @Sendable func note(_ step: String) { steps.withLock { $0.append(step) } }
             let waiter = Task(executorPreference: loop) {
                 await resident.run { resident in
-                    gate.close()
+                    gate.close(for: .read)
                     note("waits")
                     await gate.pass()
                     note("woken")

@@ -67,10 +67,9 @@ extension Connection {
             if buffer.isEmpty { return nil }
             let received = buffer.prefix(buffer.count)
             buffer.removeAll()
-            throw EndpointError(
+            throw error(
                 .unexpectedEnd,
-                operation: "read",
-                endpoint: name,
+                "read",
                 reason: "the peer's end cut a frame off after \(received.count) bytes",
                 received: received
             )

@@ -33,7 +33,7 @@ extension Connection {
     ) async throws -> Connection {
         let side: TLSSide
         do { side = try role.side(logger: origin.logger) } catch let error as TLSFileError {
-            throw error.endpointError(operation: "start TLS", endpoint: name)
+            throw error.endpointError(operation: "start TLS", endpoint: subject.name)
         }
         let peer =
             if case .client(let client) = side { "with \(client.serverName.text)" } else {

@@ -133,7 +133,7 @@ private func stream(seed: Int, of total: Int = 20_000, _ phases: Phases) async t
             var wasWaiting = false
             if moment < 4 {
                 wasWaiting = await b.perform { b in
-                    let isWaiting = b.readWait.operation == .read
+                    let isWaiting = b.isReading
                     reader.cancel()
                     return isWaiting
                 }

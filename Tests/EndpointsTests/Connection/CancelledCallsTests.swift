@@ -28,7 +28,7 @@ struct CancelledCallsTests {
         try await withPair { a, b in
             let reader = Task { try await b.read(exactly: 100_000) }
             try await a.write("ab\nc".utf8)
-            try await b.until { $0.bytesRead == 4 && $0.readWait.operation == .read }
+            try await b.until { $0.bytesRead == 4 && $0.isReading }
             reader.cancel()
             #expect(await isCancelled { try await reader.value })
             try await a.write("d\n".utf8)
@@ -145,28 +145,50 @@ struct CancelledCallsTests {
         }
     }
 
-    @Test(
-        "the handler's own waits are woken by the one handler that serve installs, and the others by theirs"
-    )
+    @Test("the handler's own waits are woken by serve, which watches it, and the others by theirs")
     func owner() async throws {
-        try await withPair { a, b in
+        try await withListener { listening in
+            let (served, serves) = AsyncStream.makeStream(of: Connection.self)
             let owned = Tally()
-            let task = Task {
-                await b.run { connection in
-                    #expect(connection.ownsCurrentTask)
+            let serving = Task {
+                try await listening.listener.serve { connection in
+                    serves.yield(connection)
                     if connection.ownsCurrentTask { owned.add() }
                     let child = Task { connection.ownsCurrentTask }
-                    #expect(await !child.value)
-                    let isStopped = await isCancelled { try await connection.read(atMost: 1) }
-                    #expect(isStopped)
-                    if isStopped { owned.add() }
+                    if await !child.value { owned.add() }
+                    if await isCancelled({ try await connection.read(atMost: 1) }) { owned.add() }
+                    // So does every later call.
+                    if await isCancelled({ try await connection.read(atMost: 1) }) { owned.add() }
+                    if await isCancelled({ try await connection.write([1]) }) { owned.add() }
                 }
-                return owned.value
             }
-            try await b.untilReading()
-            task.cancel()
-            #expect(await task.value == 2)
-            #expect(await b.perform { $0.phase == .closed })
+            let client = try await listening.connect()
+            let connection = try #require(await served.first { _ in true })
+            try await connection.untilReading()
+            serving.cancel()
+            #expect(await isCancelled { try await serving.value })
+            #expect(owned.value == 5)
+            #expect(await connection.perform { $0.phase == .closed })
+            await client.close()
+        }
+    }
+
+    @Test("a handler that cancels its own task stops at the next wait")
+    func ownCancellation() async throws {
+        try await withListener { listening in
+            let stopped = Tally()
+            let serving = Task {
+                try await listening.listener.serve { connection in
+                    withUnsafeCurrentTask { $0?.cancel() }
+                    if await isCancelled({ try await connection.read(atMost: 1) }) { stopped.add() }
+                }
+            }
+            let client = try await listening.connect()
+            #expect(try await client.read(atMost: 1) == nil)
+            #expect(stopped.value == 1)
+            await client.close()
+            serving.cancel()
+            _ = await serving.result
         }
     }
 
@@ -190,28 +212,79 @@ struct CancelledCallsTests {
 
 @Suite("Suspended calls", .timeLimit(.minutes(1)))
 struct SuspendedCallTests {
-    @Test("what a call waits for, and since when, is known while it waits and no longer")
+    @Test("what each call waits for, and since when, is known while it waits and no longer")
     func record() async throws {
         try await withPair(.unix) { a, b in
             let before = a.loop.now
+            let bytes = numberedBytes(2_000_000)
             let reader = Task { try await a.read(atMost: 1) }
-            let writer = Task { try await a.write(numberedBytes(2_000_000)) }
-            try await a.untilReading()
+            let writer = Task { try await a.write(bytes) }
             try await a.untilWriting()
-            let since = await a.perform { ($0.readWait.since, $0.extras?.writeWait.since ?? 0) }
+            let nextWriter = Task { try await a.write([7]) }
+            let watcher = Task { try await a.ended() }
+            try await a.until { $0.suspendedCalls.count == 4 }
+            let calls = await a.perform { $0.suspendedCalls }
+            let waits: Set<SuspendedCall.Operation> = [.read, .write, .writeTurn, .ended]
+            #expect(Set(calls.map(\.operation)) == waits)
             let slack: UInt64 = 20_000_000
-            for time in [since.0, since.1] {
-                #expect(time &+ slack > before)
-                #expect(time <= a.loop.now)
+            for call in calls {
+                #expect(call.since &+ slack > before)
+                #expect(call.since <= a.loop.now)
             }
             try await b.write([1])
             _ = try await reader.value
+            _ = try await b.read(exactly: bytes.count + 1)
+            try await writer.value
+            try await nextWriter.value
+            watcher.cancel()
+            _ = await watcher.result
+            #expect(await a.perform { $0.suspendedCalls.isEmpty })
+        }
+    }
+
+    @Test("a close that waits for a writer, and one that waits for that close")
+    func closing() async throws {
+        try await withPair(.unix) { a, b in
+            let writer = Task { try await a.write(numberedBytes(2_000_000)) }
+            try await a.untilWriting()
+            let closers = [Task { await a.close() }, Task { await a.close() }]
+            try await a.until { $0.suspendedCalls.count == 3 }
+            let waits: Set<SuspendedCall.Operation> = [.write, .writeTurn, .close]
+            #expect(Set(await a.perform { $0.suspendedCalls.map(\.operation) }) == waits)
             _ = try await b.read(exactly: 2_000_000)
             try await writer.value
-            #expect(await a.perform { $0.readWait.operation } == .none)
-            #expect(
-                await a.perform { $0.extras?.writeWait.operation } == SuspendedCall.Operation.none
-            )
+            for closer in closers { await closer.value }
+            #expect(await a.perform { $0.suspendedCalls.isEmpty })
+        }
+    }
+
+    @Test("what a listener's callers wait for")
+    func listening() async throws {
+        try await withListener { listening in
+            let listener = listening.listener
+            let accepting = Task { await listener.accept() }
+            while await listener.suspendedCalls.map(\.operation) != [.accept] {
+                await Task.yield()
+            }
+            let client = try await listening.connect()
+            let connection = await accepting.value
+            #expect(await listener.suspendedCalls.isEmpty)
+            let serving = Task {
+                try await listener.serve(maxConnections: 1) { _ = try await $0.ended() }
+            }
+            let served = try await listening.connect()
+            while await listener.suspendedCalls.map(\.operation) != [.place] {
+                await Task.yield()
+            }
+            await listener.close()
+            while await listener.suspendedCalls.map(\.operation) != [.handlers] {
+                await Task.yield()
+            }
+            await served.close()
+            try await serving.value
+            #expect(await listener.suspendedCalls.isEmpty)
+            await connection?.close()
+            await client.close()
         }
     }
 }

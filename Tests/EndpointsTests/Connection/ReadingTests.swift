@@ -86,7 +86,7 @@ struct ReadingTests {
             try await b.untilReading()
             if firstHasSome {
                 try await a.write("abc".utf8)
-                try await b.until { $0.bytesRead == 3 && $0.readWait.operation == .read }
+                try await b.until { $0.bytesRead == 3 && $0.isReading }
             }
             #expect(await code { try await b.read(atMost: 10) } == .busy)
             #expect(await code { for try await _ in b.lines() {} } == .busy)

@@ -123,7 +123,7 @@ struct WritingTests {
                 let writer = Task { while true { try await writing.write(block) } }
                 try await writing.untilWriting()
                 for _ in 0..<20 { try await writing.loop.sleep(for: .milliseconds(5)) }
-                let operation = await writing.perform { $0.extras?.writeWait.operation }
+                let operation = await writing.perform { $0.extras?.writeGate?.call.operation }
                 #expect(operation == .write)
                 #expect(residentBytes() - before < 1 << 20)
                 writer.cancel()

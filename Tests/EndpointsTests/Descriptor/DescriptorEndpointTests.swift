@@ -155,7 +155,7 @@ struct DescriptorEndpointTests {
         let connection = try await DescriptorEndpoint(descriptor: moved(one)).connect()
         let reading = Task { try await connection.read(exactly: 4) }
         #expect(endpoints_send(other, [5, 6] as [UInt8], 2) == 2)
-        while await !connection.isReading { await Task.yield() }
+        while !connection.isReading { await Task.yield() }
         do {
             _ = try await connection.detach()
             Issue.record("detached")
@@ -189,8 +189,4 @@ struct DescriptorEndpointTests {
         await memory.close()
         await peer.close()
     }
-}
-
-extension Connection {
-    fileprivate var isReading: Bool { readWait.operation == .read }
 }

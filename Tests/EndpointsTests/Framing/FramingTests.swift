@@ -75,7 +75,7 @@ struct LinesTests {
         try await withPair { a, b in
             let reader = Task { for try await _ in b.lines() {} }
             try await a.write("half".utf8)
-            try await b.until { $0.bytesRead == 4 && $0.readWait.operation == .read }
+            try await b.until { $0.bytesRead == 4 && $0.isReading }
             reader.cancel()
             #expect(await isCancelled { try await reader.value })
             try await a.write("way\n".utf8)
@@ -105,7 +105,7 @@ struct LinesTests {
                 }.value
             }
             try await a.write("half".utf8)
-            try await b.until { $0.bytesRead == 4 && $0.readWait.operation == .read }
+            try await b.until { $0.bytesRead == 4 && $0.isReading }
             first.cancel()
             #expect(try await first.value == ["x", "yy"])
         }

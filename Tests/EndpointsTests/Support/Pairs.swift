@@ -69,12 +69,15 @@ extension Connection {
         while !isMet(self) { try await loop.sleep(for: .milliseconds(1)) }
     }
 
+    /// Whether a task waits for bytes.
+    nonisolated var isReading: Bool { readGate.call.operation == .read }
+
     /// Returns when a task waits for bytes.
-    func untilReading() async throws { try await until { $0.readWait.operation == .read } }
+    func untilReading() async throws { try await until { $0.isReading } }
 
     /// Returns when a task waits for room.
     func untilWriting() async throws {
-        try await until { $0.extras?.writeWait.operation == .write }
+        try await until { $0.extras?.writeGate?.call.operation == .write }
     }
 
     /// Runs `body` on the loop, isolated to the connection.
