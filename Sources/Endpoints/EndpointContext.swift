@@ -16,6 +16,8 @@ public struct EndpointContext: Sendable {
     var stages: [ConnectionStage] = []
     /// For whom is connected, if not for this process itself.
     var relayed: RelayedAddresses?
+    /// Where to write down what happens on the way to a connection.
+    var trace: ConnectTrace?
 
     /// Makes a context of the parts that differ from the usual ones.
     ///

@@ -117,7 +117,13 @@ extension TLSConnecting {
             let name = try ServerName(serverName ?? host)
             let tls = try configuration.context(logger: context.logger)
             let key = "\(name.text):\(port)"
-            return .client(TLSClientSide(context: tls, serverName: name, sessionKey: key))
+            let client = TLSClientSide(
+                context: tls,
+                serverName: name,
+                sessionKey: key,
+                trace: context.trace
+            )
+            return .client(client)
         } catch let error as TLSFileError {
             throw error.endpointError(operation: "connect", endpoint: description)
         } catch let error as EndpointError {
@@ -130,6 +136,13 @@ extension TLSConnecting {
         _ side: TLSSide,
         timeout left: Duration?
     ) async throws -> Connection {
+        let start = ContinuousClock.now
+        let trace: ConnectTrace? = if case .client(let client) = side { client.trace } else { nil }
+        trace?.update { $0.address = inner.remoteAddress }
+        defer {
+            let phase = ConnectionTimeline.Phase(start: start, duration: .now - start)
+            trace?.update { $0.timeline.handshake = phase }
+        }
         do {
             let shownHost = host.contains(":") ? "[\(host)]" : host
             return try await inner.secure(
