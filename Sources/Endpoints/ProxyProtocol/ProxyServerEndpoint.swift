@@ -79,6 +79,13 @@ public struct ProxyServerEndpoint: ServerEndpoint, EndpointKind {
     }
 }
 
+extension ProxyServerEndpoint: ReloadableEndpoint {
+    /// Has the endpoint within read its files again, if it has any.
+    ///
+    /// - Throws: ``EndpointError``; then all stays as it was.
+    public func reload() throws { try (endpoint as? any ReloadableEndpoint)?.reload() }
+}
+
 extension ProxyServerEndpoint: BindableEndpoint {
     /// The same around the endpoint that listens on just this address.
     public func bound(to address: SocketAddress) -> any ServerEndpoint {

@@ -3,14 +3,6 @@
 import EventLoop
 import Logging
 
-/// An endpoint whose files can be read again while it listens.
-public protocol ReloadableEndpoint: ServerEndpoint {
-    /// Reads the files again; connections made from now on use what they hold.
-    ///
-    /// - Throws: ``EndpointError``; then all stays as it was.
-    func reload() throws
-}
-
 /// A kind that listens for TLS.
 protocol TLSListening: TCPEndpoint, ReloadableEndpoint {
     var configuration: TLSServerConfiguration { get set }
@@ -215,9 +207,25 @@ extension TLSListening {
     /// Reads the files again; connections made from now on use what they hold.
     ///
     /// - Throws: ``EndpointError``; then all stays as it was.
-    public func reload() throws {
-        do { try configuration.state.load(effective) } catch let error as TLSFileError {
-            throw error.endpointError(operation: "reload", endpoint: description)
+    public func reload() throws { try load(for: "reload") }
+
+    func reloadAndWarn(_ logger: Logger) throws {
+        warn(of: try load(for: "reload"), logger)
+    }
+
+    @discardableResult
+    private func load(for operation: String) throws -> TLSServerGeneration {
+        do { return try configuration.state.load(effective) } catch let error as TLSFileError {
+            throw error.endpointError(operation: operation, endpoint: description)
+        }
+    }
+
+    private func warn(of generation: TLSServerGeneration, _ logger: Logger) {
+        for warning in generation.warnings {
+            logger.warning(
+                "TLS configuration",
+                metadata: ["endpoint": "\(description)", "warning": "\(warning)"]
+            )
         }
     }
 
@@ -225,16 +233,8 @@ extension TLSListening {
     func prepare(_ context: EndpointContext) throws -> EndpointContext {
         let effective = effective
         let state = configuration.state
-        let generation: TLSServerGeneration
-        do { generation = try state.load(effective) } catch let error as TLSFileError {
-            throw error.endpointError(operation: "listen", endpoint: description)
-        }
-        for warning in generation.warnings {
-            context.logger.warning(
-                "TLS configuration",
-                metadata: ["endpoint": "\(description)", "warning": "\(warning)"]
-            )
-        }
+        let generation = try load(for: "listen")
+        warn(of: generation, context.logger)
         var interval = configuration.reloadInterval
         if configuration.directory != nil { interval = interval ?? TLSDefaults.directoryInterval }
         // Lives as long as the listener, which holds the stage, which holds this.
