@@ -33,7 +33,7 @@ struct TCPConnectAttempt {
         /// A wait was ended by the loop's shutdown.
         case stopped
     }
-    private struct Answer: Sendable {
+    struct Answer: Sendable {
         var routable: [SocketAddress] = []
         var unroutable: [SocketAddress] = []
         var source: SocketAddress?
@@ -202,7 +202,7 @@ struct TCPConnectAttempt {
 
     // MARK: look-ups
 
-    private static func lookUp(_ request: Request, _ family: AddressFamily) async -> Answer {
+    static func lookUp(_ request: Request, _ family: AddressFamily) async -> Answer {
         var answer = Answer()
         do {
             if let source = request.source {

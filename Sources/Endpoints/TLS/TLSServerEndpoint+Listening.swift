@@ -192,7 +192,7 @@ extension TLSListening {
     }
 
     /// The configuration with what the string says in other words.
-    private var effective: TLSServerConfiguration {
+    var effective: TLSServerConfiguration {
         var configuration = configuration
         if let method {
             configuration.minimumVersion = method.minimum

@@ -129,7 +129,7 @@ extension ProxyTunnel {
         return ProxyCredentials(user: user, password: password)
     }
 
-    private func readPassword(_ path: String) throws -> String {
+    func readPassword(_ path: String) throws -> String {
         func failed(_ result: Int) -> EndpointError {
             EndpointError(errno: Int32(clamping: result), operation: "read", endpoint: path)
         }
