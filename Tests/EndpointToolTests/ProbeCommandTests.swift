@@ -103,6 +103,21 @@ struct ProbeCommandTests {
         #expect(bytes == 0)
     }
 
+    @Test("a Unicode name is asked for and proved in its ASCII form, and printed as it was given")
+    func unicodeName() async throws {
+        let certificates = try TestCertificates()
+        try certificates.make("good", names: "DNS:xn--bcher-kva.localhost", by: "ca")
+        let roots = certificates.file("ca.pem")
+        let server = tls(certificates, "good") + ":refuseUnknownNames=yes"
+        _ = try await withServer(server) { port in
+            let client = "tls:bücher.localhost:\(port):trustRoots=\(roots)"
+            let end = try await ToolProcess(["probe", client]).finish()
+            #expect(end.status == 0)
+            #expect(end.output.hasPrefix("tls:host=bücher.localhost:port=\(port):"))
+            #expect(end.output.contains("server name (SNI)  xn--bcher-kva.localhost\n"))
+        }
+    }
+
     @Test(
         "a certificate that is refused is shown, with the reason in words, and 1",
         arguments: [
