@@ -24,7 +24,10 @@ extension ServerEndpoint {
     /// - Throws: ``EndpointError``; then all stays as it was.
     package func reload(logger: Logger) throws {
         switch self {
-        case let proxy as ProxyServerEndpoint: try proxy.endpoint.reload(logger: logger)
+        case let proxy as ProxyServerEndpoint:
+            do { try proxy.endpoint.reload(logger: logger) } catch let error as EndpointError {
+                throw error.of(endpoint: proxy.redacted)
+            }
         case let tls as any TLSListening: try tls.reloadAndWarn(logger)
         case let other as any ReloadableEndpoint: try other.reload()
         default: return

@@ -64,7 +64,7 @@ struct Probe: Sendable {
     func run(in context: EndpointContext) async -> ProbeReport {
         let trace = ConnectTrace()
         let start = ContinuousClock.now
-        var report = ProbeReport(endpoint: "\(endpoint)")
+        var report = ProbeReport(endpoint: endpoint.redacted)
         do {
             let connection = try await connect(in: context.tracing(trace))
             report.total = .now - start
@@ -100,7 +100,7 @@ struct Probe: Sendable {
         return EndpointError(
             .timedOut,
             operation: "connect",
-            endpoint: "\(endpoint)",
+            endpoint: endpoint.redacted,
             reason: "timed out after \((timeout ?? .zero).inSeconds)\(place)"
         )
     }

@@ -88,7 +88,7 @@ struct ServerRun: Sendable {
         for (server, listener) in zip(servers, listeners) {
             for address in listener.addresses {
                 let bound = (server as? any BindableEndpoint)?.bound(to: address)
-                let endpoint = "\(bound ?? server)"
+                let endpoint = (bound ?? server).redacted
                 await writer.write(.listening(endpoint: endpoint, address: address))
             }
         }
@@ -101,11 +101,11 @@ struct ServerRun: Sendable {
         for server in reloadable {
             do {
                 try server.reload(logger: context.logger)
-                context.logger.notice("reloaded", metadata: ["endpoint": "\(server)"])
+                context.logger.notice("reloaded", metadata: ["endpoint": "\(server.redacted)"])
             } catch {
                 context.logger.error(
                     "not reloaded, what was read before stays",
-                    metadata: ["endpoint": "\(server)", "reason": "\(error)"]
+                    metadata: ["endpoint": "\(server.redacted)", "reason": "\(error)"]
                 )
             }
         }

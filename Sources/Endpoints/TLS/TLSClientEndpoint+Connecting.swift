@@ -92,7 +92,7 @@ extension TLSConnecting {
                 options: options,
                 bindAddress: bindAddress,
                 timeout: timeout,
-                endpoint: description,
+                endpoint: redacted,
                 in: context
             )
             return try await secure(inner, side, timeout: timeout - (.now - start))
@@ -106,7 +106,7 @@ extension TLSConnecting {
             throw EndpointError(
                 .timedOut,
                 operation: "connect",
-                endpoint: description,
+                endpoint: redacted,
                 reason: "timed out after \(error.duration.inSeconds)"
             )
         }
@@ -125,9 +125,9 @@ extension TLSConnecting {
             )
             return .client(client)
         } catch let error as TLSFileError {
-            throw error.endpointError(operation: "connect", endpoint: description)
+            throw error.endpointError(operation: "connect", endpoint: redacted)
         } catch let error as EndpointError {
-            throw error.of(operation: "connect", endpoint: description)
+            throw error.of(operation: "connect", endpoint: redacted)
         }
     }
 
@@ -155,7 +155,7 @@ extension TLSConnecting {
             throw EndpointError(
                 .timedOut,
                 operation: "connect",
-                endpoint: description,
+                endpoint: redacted,
                 reason: "timed out after \(timeout.inSeconds) in the TLS handshake",
                 phase: .handshake
             )

@@ -207,24 +207,27 @@ extension TLSListening {
     /// Reads the files again; connections made from now on use what they hold.
     ///
     /// - Throws: ``EndpointError``; then all stays as it was.
-    public func reload() throws { try load(for: "reload") }
+    public func reload() throws { try load(for: "reload", redacted) }
 
     func reloadAndWarn(_ logger: Logger) throws {
-        warn(of: try load(for: "reload"), logger)
+        warn(of: try load(for: "reload", redacted), logger, redacted)
     }
 
     @discardableResult
-    private func load(for operation: String) throws -> TLSServerGeneration {
+    private func load(
+        for operation: String,
+        _ name: String
+    ) throws -> TLSServerGeneration {
         do { return try configuration.state.load(effective) } catch let error as TLSFileError {
-            throw error.endpointError(operation: operation, endpoint: description)
+            throw error.endpointError(operation: operation, endpoint: name)
         }
     }
 
-    private func warn(of generation: TLSServerGeneration, _ logger: Logger) {
+    private func warn(of generation: TLSServerGeneration, _ logger: Logger, _ name: String) {
         for warning in generation.warnings {
             logger.warning(
                 "TLS configuration",
-                metadata: ["endpoint": "\(description)", "warning": "\(warning)"]
+                metadata: ["endpoint": "\(name)", "warning": "\(warning)"]
             )
         }
     }
@@ -233,8 +236,9 @@ extension TLSListening {
     func prepare(_ context: EndpointContext) throws -> EndpointContext {
         let effective = effective
         let state = configuration.state
-        let generation = try load(for: "listen")
-        warn(of: generation, context.logger)
+        let name = context.name(of: self)
+        let generation = try load(for: "listen", name)
+        warn(of: generation, context.logger, name)
         var interval = configuration.reloadInterval
         if configuration.directory != nil { interval = interval ?? TLSDefaults.directoryInterval }
         // Lives as long as the listener, which holds the stage, which holds this.
@@ -243,7 +247,7 @@ extension TLSListening {
                 state,
                 effective,
                 every: interval,
-                endpoint: description,
+                endpoint: name,
                 in: context
             )
         }
