@@ -67,7 +67,7 @@ let package = Package(
         .testTarget(name: "EndpointsTests", dependencies: ["Endpoints"]),
         .testTarget(
             name: "EndpointToolTests",
-            dependencies: ["CEndpoints", "Endpoints", "endpoint"]
+            dependencies: ["CEndpoints", "COpenSSL", "Endpoints", "endpoint"]
         ),
         .testTarget(
             name: "EndpointsServiceTests",

@@ -1,9 +1,26 @@
 // The two protocols that everything else is about: a value that says where, apart from the act of
 // going there. An endpoint opens nothing until it is asked to connect or listen, can be used any
 // number of times, and prints as the string that makes it.
+//
+// That string may hold a password. So there is a second one for whoever tells others of an endpoint:
+// logs, errors, events.
+
+/// What clients' and servers' endpoints have in common: how they print.
+public protocol Endpoint: Sendable, CustomStringConvertible {
+    /// The description with secrets masked, for logs and errors.
+    ///
+    /// The description itself unless told. A wrapper puts what it wraps into its own text in this
+    /// form.
+    var redacted: String { get }
+}
+
+extension Endpoint {
+    /// The description, which has no secrets unless a kind says so.
+    public var redacted: String { description }
+}
 
 /// Where to connect: a value, made in code or from a string.
-public protocol ClientEndpoint: Sendable, CustomStringConvertible {
+public protocol ClientEndpoint: Endpoint {
     /// Makes one attempt to connect, and returns when the connection can carry the caller's bytes.
     ///
     /// Cancellation: stops at once, wherever it is, and leaves no descriptor, task or timer.
@@ -15,7 +32,7 @@ public protocol ClientEndpoint: Sendable, CustomStringConvertible {
 }
 
 /// Where to listen: a value, made in code or from a string.
-public protocol ServerEndpoint: Sendable, CustomStringConvertible {
+public protocol ServerEndpoint: Endpoint {
     /// Begins to listen, and returns when clients can connect.
     ///
     /// Cancellation: nothing that was bound remains.

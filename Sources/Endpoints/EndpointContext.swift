@@ -14,8 +14,12 @@ public struct EndpointContext: Sendable {
 
     /// What prepares an accepted connection, in order.
     var stages: [ConnectionStage] = []
+    /// The outermost of the endpoints that wrap the one which listens, as errors and the log have it.
+    private var wrapper: String?
     /// For whom is connected, if not for this process itself.
     var relayed: RelayedAddresses?
+    /// Where to write down what happens on the way to a connection.
+    var trace: ConnectTrace?
 
     /// Makes a context of the parts that differ from the usual ones.
     ///
@@ -32,4 +36,22 @@ public struct EndpointContext: Sendable {
         self.logger = logger
         self.resolver = resolver
     }
+}
+
+extension EndpointContext {
+    /// A context in which whatever listens is called `endpoint` in errors and in the log.
+    ///
+    /// For server endpoints that wrap another: who reads `listen haproxy:tcp:80: …` finds in the
+    /// configuration what is meant. The outermost wrapper gives the name.
+    ///
+    /// - Parameter endpoint: The endpoint that wraps.
+    /// - Returns: The context.
+    public func naming(_ endpoint: any ServerEndpoint) -> EndpointContext {
+        var context = self
+        context.wrapper = wrapper ?? endpoint.redacted
+        return context
+    }
+
+    /// What a server's endpoint is called in errors and in the log.
+    func name(of endpoint: any ServerEndpoint) -> String { wrapper ?? endpoint.redacted }
 }

@@ -30,7 +30,8 @@ extension EndpointError: CustomStringConvertible {
         return "\(reason) (\(systemError.name))"
     }
 
-    private static func escapingControls(_ line: String) -> String {
+    /// The text with what a terminal or a log could take for a command or a new line escaped.
+    package static func escapingControls(_ line: String) -> String {
         guard line.unicodeScalars.contains(where: \.isControl) else { return line }
         var escaped = ""
         for scalar in line.unicodeScalars {

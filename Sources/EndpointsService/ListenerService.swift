@@ -77,7 +77,7 @@ public final class ListenerService: Service, CustomStringConvertible {
     }
 
     /// The endpoint's string.
-    public var description: String { "\(endpoint)" }
+    public var description: String { endpoint.redacted }
 
     /// Waits until the service listens: when clients can connect.
     ///
@@ -112,7 +112,7 @@ public final class ListenerService: Service, CustomStringConvertible {
             context.logger.info(
                 "listening",
                 metadata: [
-                    "endpoint": "\(endpoint)",
+                    "endpoint": "\(endpoint.redacted)",
                     "addresses": .array(listener.addresses.map { .string("\($0)") }),
                 ]
             )
@@ -122,7 +122,7 @@ public final class ListenerService: Service, CustomStringConvertible {
             let error = EndpointError(
                 .closed,
                 operation: "listen",
-                endpoint: "\(endpoint)",
+                endpoint: endpoint.redacted,
                 reason: "the service was shut down"
             )
             start.finish(.failure(error))
@@ -137,7 +137,7 @@ public final class ListenerService: Service, CustomStringConvertible {
         guard await waitForGracefulShutdown() else { return }
         let drained = await listener.drain(within: drain)
         let metadata: Logger.Metadata = [
-            "endpoint": "\(endpoint)", "finished": "\(drained.finished)",
+            "endpoint": "\(endpoint.redacted)", "finished": "\(drained.finished)",
             "aborted": "\(drained.aborted)",
         ]
         if drained.aborted == 0 {

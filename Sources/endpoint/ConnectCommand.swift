@@ -37,7 +37,7 @@ struct ConnectCommand: AsyncParsableCommand {
             let connection = try await stop.cancelling { try await endpoint.connect(in: context) }
             let start = ContinuousClock.now
             let peer = connection.remoteAddress
-            await writer.write(.connected(endpoint: "\(endpoint)", peer: peer))
+            await writer.write(.connected(endpoint: endpoint.redacted, peer: peer))
             let session = ConnectSession(connection, stop: stop, drain: drain.duration)
             let result = await session.run(in: context)
             await connection.close()

@@ -50,8 +50,8 @@ struct EndpointCommand: ParsableCommand {
             Exit status: 0, 1 if it could not be done, 64 for a wrong command line or endpoint string.
             """,
         subcommands: [
-            EchoCommand.self, ConnectCommand.self, RelayCommand.self, ExplainCommand.self,
-            KindsCommand.self, DemoCommand.self,
+            EchoCommand.self, ConnectCommand.self, RelayCommand.self, ProbeCommand.self,
+            ExplainCommand.self, KindsCommand.self, DemoCommand.self,
         ]
     )
 }

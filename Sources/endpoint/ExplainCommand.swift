@@ -1,48 +1,91 @@
 import ArgumentParser
 import Endpoints
 
-struct ExplainCommand: ParsableCommand {
+struct ExplainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "explain",
         abstract: "Says what an endpoint string means, or what is wrong with it.",
         discussion: """
-            Nothing is opened or looked up. Without a side the servers' kinds are tried first, then the \
-            clients'. With - strings are read from stdin, one a line, and answered by one line each.
+            Nothing is opened or looked up without --check. Without a side the servers' kinds are tried \
+            first, then the clients'. With - strings are read from stdin, one a line, and answered by \
+            one line each. With --check the status is 1 if anything would keep it from working.
             """
     )
 
     @Flag(help: "Take it for a client's or for a server's endpoint.")
     var side: EndpointSide?
+    @Flag(
+        help: """
+            Test what can be tested without connecting: files, certificates, names, ports, programs.
+            """
+    )
+    var check = false
+    @Option(
+        help: ArgumentHelp(
+            "With --check: the name that clients ask for, which a server's certificate must have.",
+            valueName: "name"
+        )
+    )
+    var host: String?
     @Argument(help: "The endpoint string, or - for lines of them on stdin.")
     var string: String
     @OptionGroup var options: ToolOptions
 
-    func run() throws {
-        if string == "-" { return try explainLines() }
+    func validate() throws {
+        if host != nil && !check { throw ValidationError("--host has no effect without --check.") }
+    }
+
+    func run() async throws {
+        if string == "-" { return try await explainLines() }
         do {
             let explanation = try EndpointRegistry.standard.explain(string, as: side)
-            let text = options.json ? explanation.json.description : explanation.text
+            let checks = try await checks(of: string, explanation)
+            let text =
+                options.json
+                ? explanation.json(checks).description
+                : ([explanation.text] + (checks?.lines ?? [])).joined(separator: "\n")
             try LineOutput.standardOutput.write(text)
+            if checks?.hasFailure == true { throw ExitStatus.failed }
         } catch let error as EndpointStringError {
             if options.json { try LineOutput.standardOutput.write(error.json.description) }
             throw error
         }
     }
 
-    private func explainLines() throws {
-        var hasFailed = false
+    private func explainLines() async throws {
+        var status = ExitStatus.done
         while let line = readLine() {
             let answer: String
             do {
                 let explanation = try EndpointRegistry.standard.explain(line, as: side)
-                answer = options.json ? explanation.json.description : explanation.line
+                let checks = try await checks(of: line, explanation)
+                if checks?.hasFailure == true, status == .done { status = .failed }
+                answer =
+                    options.json
+                    ? explanation.json(checks).description
+                    : explanation.line + (checks?.summary ?? "")
             } catch let error as EndpointStringError {
-                hasFailed = true
+                status = .usage
                 answer = options.json ? error.json.description : error.line
             }
             try LineOutput.standardOutput.write(answer)
         }
-        if hasFailed { throw ExitStatus.usage }
+        if status != .done { throw status }
+    }
+
+    private func checks(
+        of string: String,
+        _ explanation: EndpointExplanation
+    ) async throws -> [EndpointCheck]? {
+        guard check else { return nil }
+        let context = EndpointContext()
+        switch explanation.side {
+        case .client:
+            return await CheckList.of(try clientFromString(string), in: context)
+        case .server:
+            let server = try serverFromString(string)
+            return await CheckList.of(server, serverName: host, in: context)
+        }
     }
 }
 

@@ -3,13 +3,15 @@
 import Endpoints
 
 extension EndpointExplanation {
-    /// The object that `explain --json` writes.
-    var json: JSONValue {
-        .object([
+    /// The object that `explain --json` writes, with what was checked if anything was asked for.
+    func json(_ checks: [EndpointCheck]?) -> JSONValue {
+        var members: [(name: String, value: JSONValue)] = [
             ("side", .string(side.rawValue)), ("kind", .string(kind)),
             ("arguments", Self.json(arguments)), ("canonical", .string(canonical)),
             ("defaults", Self.json(defaults)),
-        ])
+        ]
+        if let checks { members.append(("checks", .array(checks.map(\.json)))) }
+        return .object(members)
     }
 
     /// A nested endpoint: what it is, without what the whole says already.
@@ -58,6 +60,31 @@ extension EndpointExplanation {
 extension EndpointExplanation.Value {
     var json: JSONValue { EndpointExplanation.json(self) }
     var text: String { EndpointExplanation.text(self) }
+}
+
+extension EndpointCheck {
+    var json: JSONValue {
+        .object([("name", .string(name)), ("ok", .boolean(isOK)), ("message", .string(message))])
+    }
+}
+
+extension [EndpointCheck] {
+    /// Whether any of them stands in the way.
+    var hasFailure: Bool { contains { !$0.isOK } }
+
+    /// A line each.
+    var lines: [String] {
+        if isEmpty { return ["checks: there is nothing to check"] }
+        return ["checks:"]
+            + TextTable.lines(map { [$0.isOK ? "ok" : "FAILED", $0.name, $0.message] })
+    }
+
+    /// What failed, as the rest of a line.
+    var summary: String {
+        if !hasFailure { return "; checks: ok" }
+        let failures = filter { !$0.isOK }.map { "\($0.name): \($0.message)" }
+        return "; checks FAILED: \(failures.joined(separator: "; "))"
+    }
 }
 
 extension EndpointStringError {

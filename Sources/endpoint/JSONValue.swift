@@ -22,6 +22,15 @@ indirect enum JSONValue {
         return .number("\(sign)\(seconds.magnitude).\(fraction)")
     }
 
+    /// A number of milliseconds, to the microsecond.
+    static func milliseconds(_ duration: Duration) -> JSONValue {
+        let (seconds, attoseconds) = duration.components
+        let microseconds = seconds * 1_000_000 + attoseconds / 1_000_000_000_000
+        let fraction = String(abs(microseconds) % 1000 + 1000).dropFirst()
+        let sign = microseconds < 0 ? "-" : ""
+        return .number("\(sign)\(abs(microseconds) / 1000).\(fraction)")
+    }
+
     /// A string, or `null`.
     static func optional(_ text: String?) -> JSONValue { text.map { .string($0) } ?? .null }
 }

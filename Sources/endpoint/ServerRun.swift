@@ -1,4 +1,5 @@
-// What `echo` and `relay` have in common: listen on all, say where, serve until a signal, drain.
+// What `echo` and `relay` have in common: listen on all, say where, serve until a signal, drain. SIGHUP
+// has certificates read again meanwhile; the listeners and their connections do not notice.
 
 import Endpoints
 import Logging
@@ -12,6 +13,7 @@ struct ServerRun: Sendable {
     private let servers: [any ServerEndpoint]
     private let stop: StopRequest
     private let drain: Duration
+    private let hangUps: AsyncStream<Void>
 
     /// Reads the strings; nothing is opened.
     ///
@@ -31,6 +33,13 @@ struct ServerRun: Sendable {
         let logger = options.makeLogger()
         DescriptorLimit.raise(logger)
         stop = StopRequest.onSignal()
+        // Two that come at once are one.
+        let (hangUps, hangUp) = AsyncStream.makeStream(
+            of: Void.self,
+            bufferingPolicy: .bufferingNewest(1)
+        )
+        self.hangUps = hangUps
+        Signals.handleHangUp { hangUp.yield() }
         writer = EventWriter(
             to: usesStdio ? .standardError : .standardOutput,
             isJSON: options.json,
@@ -50,6 +59,8 @@ struct ServerRun: Sendable {
         let serving = Task {
             try await serve(on: listeners, writer.tellsConnections ? observed(handler) : handler)
         }
+        let reloading = Task.detached { for await _ in hangUps { reload() } }
+        defer { reloading.cancel() }
         let watching = writer.tellsConnections ? watchFailures(of: listeners) : nil
         let stopping = Task {
             if let reason = await stop.wait() { await end(listeners, for: reason) }
@@ -77,8 +88,25 @@ struct ServerRun: Sendable {
         for (server, listener) in zip(servers, listeners) {
             for address in listener.addresses {
                 let bound = (server as? any BindableEndpoint)?.bound(to: address)
-                let endpoint = "\(bound ?? server)"
+                let endpoint = (bound ?? server).redacted
                 await writer.write(.listening(endpoint: endpoint, address: address))
+            }
+        }
+    }
+
+    /// Has all servers read their files again, and says in the log how that went.
+    private func reload() {
+        let reloadable = servers.filter { $0.isReloadable }
+        if reloadable.isEmpty { context.logger.notice("nothing to reload") }
+        for server in reloadable {
+            do {
+                try server.reload(logger: context.logger)
+                context.logger.notice("reloaded", metadata: ["endpoint": "\(server.redacted)"])
+            } catch {
+                context.logger.error(
+                    "not reloaded, what was read before stays",
+                    metadata: ["endpoint": "\(server.redacted)", "reason": "\(error)"]
+                )
             }
         }
     }

@@ -174,7 +174,8 @@ extension EndpointArgument.Form {
                 set(&root, endpoint)
                 return .endpoint(explanation)
             },
-            write: { get($0)?.description }
+            write: { get($0)?.description },
+            writeRedacted: { get($0)?.redacted }
         )
     }
 
@@ -189,7 +190,8 @@ extension EndpointArgument.Form {
                 set(&root, endpoint)
                 return .endpoint(explanation)
             },
-            write: { get($0)?.description }
+            write: { get($0)?.description },
+            writeRedacted: { get($0)?.redacted }
         )
     }
 
@@ -199,7 +201,8 @@ extension EndpointArgument.Form {
             @escaping @Sendable (
                 inout Root, EndpointDescription, EndpointRegistry
             ) throws -> EndpointExplanation.Value,
-        write: @escaping @Sendable (Root) -> String?
+        write: @escaping @Sendable (Root) -> String?,
+        writeRedacted: @escaping @Sendable (Root) -> String?
     ) -> EndpointArgument<Root> {
         let isPrefixed = isPrefixed
         return EndpointArgument(
@@ -218,7 +221,8 @@ extension EndpointArgument.Form {
                     isPrefixed ? description : try description.nested(in: argument)
                 return try assign(&root, inner, registry)
             },
-            write: write
+            write: write,
+            writeRedacted: writeRedacted
         )
     }
 }

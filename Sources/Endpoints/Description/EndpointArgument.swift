@@ -34,6 +34,8 @@ public struct EndpointArgument<Root>: Sendable {
     let assign: Assign
     /// Writes the value as text, unescaped; `nil` if there is none.
     let write: @Sendable (Root) -> String?
+    /// The same without secrets.
+    var writeRedacted: @Sendable (Root) -> String?
 
     func isCalled(_ name: String) -> Bool {
         self.name == name || aliases.contains(name)
@@ -41,6 +43,14 @@ public struct EndpointArgument<Root>: Sendable {
 }
 
 extension EndpointArgument {
+    /// The same, its value masked where an endpoint is told of: ``Endpoint/redacted``.
+    public var secret: EndpointArgument {
+        var argument = self
+        let write = write
+        argument.writeRedacted = { write($0).map { _ in "***" } }
+        return argument
+    }
+
     /// Declares an argument that a string must give.
     ///
     /// - Parameters:
@@ -187,7 +197,8 @@ extension EndpointArgument {
                     let text = format.write(value) ?? argument.text
                     return EndpointExplanation.Value(text, as: format.type)
                 },
-                write: { format.write($0[keyPath: keyPath]) }
+                write: { format.write($0[keyPath: keyPath]) },
+                writeRedacted: { format.write($0[keyPath: keyPath]) }
             )
         }
     }

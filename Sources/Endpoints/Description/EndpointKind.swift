@@ -9,7 +9,7 @@
 /// Conform a value type (or a final class) that is a ``ClientEndpoint``, a ``ServerEndpoint`` or
 /// both, declare its arguments once, and register it in an ``EndpointRegistry``. `description`
 /// comes with the conformance: the canonical string, by name, without what is at its default.
-public protocol EndpointKind: Sendable, CustomStringConvertible {
+public protocol EndpointKind: Endpoint {
     /// What strings of this kind begin with; the case of ASCII letters is ignored when reading.
     static var kind: String { get }
     /// What it is for, in a few words.
@@ -56,18 +56,21 @@ extension EndpointKind {
     /// The canonical string: parsing it gives an equal endpoint.
     ///
     /// Required arguments, by name, then those that differ from their defaults.
-    public var description: String {
+    public var description: String { string { $0.write(self) } }
+
+    /// The canonical string with `***` in place of each secret, also of endpoints within.
+    public var redacted: String { string { $0.writeRedacted(self) } }
+
+    private func string(_ shown: (EndpointArgument<Self>) -> String?) -> String {
         let defaults = Self()
         var text = quoted(Self.kind)
         var inner: String?
         for argument in Self.arguments {
             let value = argument.write(self)
             if argument.isPrefixed {
-                inner = value
-            } else if argument.isRequired {
-                text += ":\(quoted(argument.name))=\(Quoting.value(value ?? ""))"
-            } else if let value, value != argument.write(defaults) {
-                text += ":\(quoted(argument.name))=\(Quoting.value(value))"
+                inner = shown(argument)
+            } else if argument.isRequired || (value != nil && value != argument.write(defaults)) {
+                text += ":\(quoted(argument.name))=\(Quoting.value(shown(argument) ?? ""))"
             }
         }
         if let inner { return "\(text):\(inner)" }

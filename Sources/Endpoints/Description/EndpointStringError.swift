@@ -2,7 +2,7 @@
 //
 // The caret must stand under the place also when the string holds a newline, a combining mark or a
 // thousand scalars: controls are shown as one visible sign each, marks take no room, and of a long
-// string only the neighbourhood of the place is shown.
+// string only the neighbourhood of the place is shown. A password is masked sign by sign.
 
 /// Why a string is no endpoint, and where.
 public struct EndpointStringError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -32,7 +32,7 @@ public struct EndpointStringError: Error, Hashable, Sendable, CustomStringConver
 
     /// The part of the string round the place, and the spaces that bring a caret under it.
     private var excerpt: (line: String, indentation: String) {
-        let scalars = Array(string.unicodeScalars)
+        let scalars = Self.maskingPasswords(Array(string.unicodeScalars))
         let place = min(max(column - 1, 0), scalars.count)
         let start = scalars.count > 240 ? max(0, place - 120) : 0
         let end = scalars.count > 240 ? min(scalars.count, start + 240) : scalars.count
@@ -49,6 +49,40 @@ public struct EndpointStringError: Error, Hashable, Sendable, CustomStringConver
         }
         if end < scalars.count { line.append("…") }
         return (String(line), String(repeating: " ", count: width))
+    }
+
+    /// Stars in place of what follows `password=`, up to the end of the argument.
+    ///
+    /// The string is wrong, so nobody knows what its arguments are: its text must do.
+    private static func maskingPasswords(_ scalars: [Unicode.Scalar]) -> [Unicode.Scalar] {
+        let name = Array("password=".unicodeScalars)
+        var masked = scalars
+        var start = 0
+        while start + name.count <= scalars.count {
+            guard scalars[start...].starts(with: name) else {
+                start += 1
+                continue
+            }
+            var index = start + name.count
+            var depth = 0
+            loop: while index < scalars.count {
+                switch scalars[index] {
+                case "\\":
+                    masked[index] = "*"
+                    index += 1
+                case "[": depth += 1
+                case "]":
+                    depth -= 1
+                    if depth < 0 { break loop }
+                case ":" where depth == 0: break loop
+                default: break
+                }
+                if index < scalars.count { masked[index] = "*" }
+                index += 1
+            }
+            start = index
+        }
+        return masked
     }
 
     /// Text for a message: controls made visible, cut to a length.

@@ -49,9 +49,9 @@ public struct DescriptorEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, 
         try Task.checkCancellation()
         let kind = DescriptorKind(of: descriptor)
         guard case .connected(let domain) = kind else {
-            throw wrong("connect", kind, expected: "a connected stream socket")
+            throw wrong("connect", redacted, kind, expected: "a connected stream socket")
         }
-        try adopt("connect")
+        try adopt("connect", redacted)
         _ = endpoints_set_nonblocking(descriptor)
         _ = endpoints_set_close_on_exec(descriptor)
         let facts = ConnectionFacts(
@@ -62,7 +62,7 @@ public struct DescriptorEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, 
         return Connection.make(
             OwnedDescriptor(descriptor),
             facts: facts,
-            origin: ConnectionOrigin(endpoint: description, logger: context.logger),
+            origin: ConnectionOrigin(endpoint: redacted, logger: context.logger),
             on: EventLoop.current ?? context.loops.next()
         )
     }
@@ -75,22 +75,23 @@ public struct DescriptorEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, 
     /// - Throws: As ``connect(in:)``.
     public func listen(in context: EndpointContext) async throws -> Listener {
         try Task.checkCancellation()
+        let name = context.name(of: self)
         let kind = DescriptorKind(of: descriptor)
         guard case .listening = kind else {
-            throw wrong("listen", kind, expected: "a listening stream socket")
+            throw wrong("listen", name, kind, expected: "a listening stream socket")
         }
-        try adopt("listen")
+        try adopt("listen", name)
         let socket = ListeningSocket.shared(OwnedDescriptor(descriptor))
-        return Listener.make([socket], endpoint: description, in: context)
+        return Listener.make([socket], endpoint: name, in: context)
     }
 
-    private func adopt(_ operation: String) throws {
+    private func adopt(_ operation: String, _ name: String) throws {
         let isNew = Self.adopted.withLock { $0.insert(descriptor).inserted }
         guard isNew else {
             throw EndpointError(
                 .closed,
                 operation: operation,
-                endpoint: description,
+                endpoint: name,
                 reason: "the descriptor was adopted before"
             )
         }
@@ -103,13 +104,14 @@ public struct DescriptorEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, 
 
     private func wrong(
         _ operation: String,
+        _ name: String,
         _ kind: DescriptorKind,
         expected: String
     ) -> EndpointError {
         EndpointError(
             .invalidArgument,
             operation: operation,
-            endpoint: description,
+            endpoint: name,
             reason: "descriptor \(descriptor) is \(kind), not \(expected)"
         )
     }

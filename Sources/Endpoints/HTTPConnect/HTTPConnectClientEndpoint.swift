@@ -18,7 +18,8 @@ public struct HTTPConnectClientEndpoint: ClientEndpoint, EndpointKind {
     public var proxy: any ClientEndpoint = TCPClientEndpoint()
     /// The user's name at the proxy (Basic, RFC 7617), without a colon.
     public var user: String?
-    /// The password; it is part of the endpoint's string, for everybody to see.
+    /// The password; it is part of the endpoint's string, and masked
+    /// in logs and errors.
     public var password: String?
     /// A file whose first line is the password.
     public var passwordFile: String?

@@ -1,8 +1,9 @@
 extension EndpointArgumentFormat where Value == String {
     /// A host to connect to: an address literal or a name; nothing is looked up.
     ///
-    /// Names are labels of letters, digits, `-` and `_` (RFC 1123, section 2.1), or text that IDNA
-    /// may accept. An IPv6 literal may have a zone (RFC 4007, section 11).
+    /// Names are labels of letters, digits, `-` and `_` (RFC 1123, section 2.1), or text that has such
+    /// a form by IDNA (UTS #46); it is kept as it was written. An IPv6 literal may have a zone
+    /// (RFC 4007, section 11).
     public static var host: Self {
         EndpointArgumentFormat(
             expected: "a host name or an IP address",

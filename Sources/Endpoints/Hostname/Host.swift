@@ -7,7 +7,7 @@
 enum Host: Hashable, Sendable {
     /// A literal; its port is that of ``init(_:port:operation:endpoint:)``.
     case address(SocketAddress)
-    /// A name that may go to a resolver.
+    /// A name that may go to a resolver, in ASCII (IDNA).
     case name(String)
 
     /// Says what a text is.
@@ -18,15 +18,21 @@ enum Host: Hashable, Sendable {
             self = .address(address)
             return
         }
-        if let flaw = Self.flaw(inName: text) {
-            throw EndpointError(
+        func refusal(_ flaw: String, _ hint: String? = nil) -> EndpointError {
+            EndpointError(
                 .invalidArgument,
                 operation: operation,
                 endpoint: endpoint,
-                reason: "host \"\(text)\" \(flaw)"
+                reason: "host \"\(text)\" \(flaw)",
+                advice: hint
             )
         }
-        self = .name(text)
+        let name: String
+        do throws(IDNA.Refusal) { name = try IDNA.ascii(text) } catch {
+            throw refusal(error.reason, error.hint)
+        }
+        if let flaw = Self.flaw(inName: name) { throw refusal(flaw) }
+        self = .name(name)
     }
 
     /// Why the text cannot be a host name; `nil` if it can (RFC 1123, section 2.1, and `_`).
@@ -36,7 +42,7 @@ enum Host: Hashable, Sendable {
             return "is neither a name nor an IPv6 address"
         }
         guard text.utf8.allSatisfy({ $0 < 0x80 }) else {
-            return "is not ASCII; write its IDNA form, which begins with xn--"
+            return "is not ASCII"
         }
         var name = text[...]
         if name.utf8.last == UInt8(ascii: ".") { name.removeLast() }

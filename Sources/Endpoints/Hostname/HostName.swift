@@ -3,8 +3,8 @@
 // The trap is text that looks like an address and is none. getaddrinfo(3) takes `127.1`,
 // `0x7f.0.0.1` and `2130706433` for 127.0.0.1, so that a list of forbidden addresses can be talked
 // round. So, after the URL standard (“ends in a number checker”): a name whose last label is a
-// number must be a literal of inet_pton(3), or nothing. Names outside of ASCII are let through for
-// IDNA to judge, apart from what no form of it accepts.
+// number must be a literal of inet_pton(3), or nothing. Names outside of ASCII must have an ASCII form
+// (IDNA), of which all that is true as well.
 
 #if canImport(Glibc)
 import Glibc
@@ -76,11 +76,31 @@ enum HostName: Hashable, Sendable {
             throw HostNameError(reason: "is longer than 253 bytes")
         }
         for label in labels { try check(label, isASCII: isASCII) }
+        if !isASCII { return try checkName(outsideASCII: text) }
         if let last = labels.last, isNumber(last) {
             throw HostNameError(
                 reason: "looks like an IPv4 address and is none",
                 hint: "an IPv4 address is four decimal numbers from 0 to 255, such as 192.0.2.1"
             )
+        }
+    }
+
+    /// - Throws: ``HostNameError`` if the name has no ASCII form, or one that is no name.
+    private static func checkName(outsideASCII text: String) throws(HostNameError) {
+        let ascii: String
+        do throws(IDNA.Refusal) { ascii = try IDNA.ascii(text) } catch {
+            throw HostNameError(reason: error.reason, hint: error.hint)
+        }
+        if family(ofLiteral: ascii) != nil {
+            throw HostNameError(
+                reason: "is another way to write an address",
+                hint: "did you mean \(ascii)?"
+            )
+        }
+        do throws(HostNameError) { try checkName(ascii) } catch {
+            var error = error
+            error.reason += " when it is written in ASCII, as \"\(ascii)\""
+            throw error
         }
     }
 

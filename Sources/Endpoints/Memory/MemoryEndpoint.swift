@@ -48,12 +48,12 @@ public struct MemoryServerEndpoint: ServerEndpoint, EndpointKind, Hashable {
             throw EndpointError(
                 .addressInUse,
                 operation: "listen",
-                endpoint: description,
+                endpoint: context.name(of: self),
                 reason: "another listener of this process has the name"
             )
         }
         let source = MemorySource(listening, name: name)
-        return Listener.make([source], endpoint: description, in: context)
+        return Listener.make([source], endpoint: context.name(of: self), in: context)
     }
 }
 
@@ -107,7 +107,7 @@ public struct MemoryClientEndpoint: ClientEndpoint, EndpointKind, Hashable {
                         remoteAddress: address,
                         timeline: timeline
                     ),
-                    origin: ConnectionOrigin(endpoint: description, logger: context.logger),
+                    origin: ConnectionOrigin(endpoint: redacted, logger: context.logger),
                     on: loop
                 )
             case .closed:
@@ -129,7 +129,7 @@ public struct MemoryClientEndpoint: ClientEndpoint, EndpointKind, Hashable {
         EndpointError(
             code,
             operation: "connect",
-            endpoint: description,
+            endpoint: redacted,
             reason: reason,
             phase: .connect
         )

@@ -87,7 +87,7 @@ public struct ProcessEndpoint: ClientEndpoint, EndpointKind, Hashable {
             throw EndpointError(
                 .invalidArgument,
                 operation: "connect",
-                endpoint: description,
+                endpoint: redacted,
                 reason: "a word holds a NUL"
             )
         }
@@ -99,16 +99,16 @@ public struct ProcessEndpoint: ClientEndpoint, EndpointKind, Hashable {
         return Connection(
             transport,
             facts: ConnectionFacts(localAddress: address, remoteAddress: address),
-            origin: ConnectionOrigin(endpoint: description, logger: context.logger),
+            origin: ConnectionOrigin(endpoint: redacted, logger: context.logger),
             on: loop
         )
     }
 
     private func start(in context: EndpointContext, on loop: EventLoop) throws -> ProcessTransport {
         // The child's ends are closed here when they go out of scope.
-        let input = try Pipe(for: description)
-        let output = try Pipe(for: description)
-        let messages = try Pipe(for: description)
+        let input = try Pipe(for: redacted)
+        let output = try Pipe(for: redacted)
+        let messages = try Pipe(for: redacted)
         let pid = spawn(
             input: input.reading,
             output: output.writing,
@@ -118,7 +118,7 @@ public struct ProcessEndpoint: ClientEndpoint, EndpointKind, Hashable {
             throw EndpointError(
                 errno: pid,
                 operation: "connect",
-                endpoint: description,
+                endpoint: redacted,
                 advice: pid == -ENOENT
                     ? "there is no such program\(directory == nil ? "" : " or directory")" : nil
             )
@@ -128,7 +128,7 @@ public struct ProcessEndpoint: ClientEndpoint, EndpointKind, Hashable {
             var (code, signal): (Int32, Int32) = (0, 0)
             _ = endpoints_kill_group(pid, SIGKILL)
             _ = endpoints_reap(pid, 1, &code, &signal)
-            throw EndpointError(errno: ending, operation: "watch", endpoint: description)
+            throw EndpointError(errno: ending, operation: "watch", endpoint: redacted)
         }
         let child = ChildProcess(
             pid: pid,
@@ -136,10 +136,10 @@ public struct ProcessEndpoint: ClientEndpoint, EndpointKind, Hashable {
             messages: ProcessMessages(
                 messages.takeReading(),
                 context.logger,
-                ["endpoint": "\(description)", "pid": "\(pid)"]
+                ["endpoint": "\(redacted)", "pid": "\(pid)"]
             ),
             grace: grace,
-            name: description,
+            name: redacted,
             on: loop
         )
         return ProcessTransport(

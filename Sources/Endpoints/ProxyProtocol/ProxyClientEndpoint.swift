@@ -95,7 +95,7 @@ public struct ProxyClientEndpoint: ClientEndpoint, EndpointKind {
             throw EndpointError(
                 .invalidArgument,
                 operation: "connect",
-                endpoint: description,
+                endpoint: redacted,
                 reason: error.description,
                 phase: .proxy
             )

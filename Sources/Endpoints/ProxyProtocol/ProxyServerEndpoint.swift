@@ -56,11 +56,11 @@ public struct ProxyServerEndpoint: ServerEndpoint, EndpointKind {
         if from == nil {
             context.logger.warning(
                 "PROXY headers are believed whoever sends them; name the proxies with from=",
-                metadata: ["endpoint": "\(description)"]
+                metadata: ["endpoint": "\(context.name(of: self))"]
             )
         }
         let (from, limit) = (from, limit)
-        let prepared = context.preparing(
+        let prepared = context.naming(self).preparing(
             "PROXY header",
             timeout: timeout,
             client: { ProxyClientEndpoint($0) },
@@ -76,6 +76,19 @@ public struct ProxyServerEndpoint: ServerEndpoint, EndpointKind {
             }
         )
         return try await endpoint.listen(in: prepared)
+    }
+}
+
+extension ProxyServerEndpoint: ReloadableEndpoint {
+    /// Has the endpoint within read its files again, if it has any.
+    ///
+    /// - Throws: ``EndpointError``; then all stays as it was.
+    public func reload() throws {
+        do {
+            try (endpoint as? any ReloadableEndpoint)?.reload()
+        } catch let error as EndpointError {
+            throw error.of(endpoint: redacted)
+        }
     }
 }
 

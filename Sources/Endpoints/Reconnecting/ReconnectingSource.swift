@@ -29,7 +29,7 @@ extension ReconnectingSource {
         in context: EndpointContext,
         prepare: @escaping @Sendable (isolated Connection) async throws -> Instance
     ) {
-        name = endpoint.description
+        name = endpoint.redacted
         connect = {
             let connection = try await endpoint.connect(in: context)
             return Opened(

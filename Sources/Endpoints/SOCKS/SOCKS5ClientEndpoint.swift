@@ -18,7 +18,8 @@ public struct SOCKS5ClientEndpoint: ClientEndpoint, EndpointKind {
     public var proxy: any ClientEndpoint = TCPClientEndpoint()
     /// The user's name at the proxy (RFC 1929), 1 to 255 bytes.
     public var user: String?
-    /// The password, 1 to 255 bytes; it is part of the endpoint's string, for everybody to see.
+    /// The password, 1 to 255 bytes; it is part of the endpoint's string, and masked
+    /// in logs and errors.
     public var password: String?
     /// A file whose first line is the password.
     public var passwordFile: String?

@@ -33,9 +33,9 @@ public struct StdioEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, Hasha
     public func connect(in context: EndpointContext) async throws -> Connection {
         try Task.checkCancellation()
         return Connection(
-            try makeTransport("connect"),
+            try makeTransport("connect", redacted),
             facts: Self.facts,
-            origin: ConnectionOrigin(endpoint: description, logger: context.logger),
+            origin: ConnectionOrigin(endpoint: redacted, logger: context.logger),
             on: EventLoop.current ?? context.loops.next()
         )
     }
@@ -45,8 +45,9 @@ public struct StdioEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, Hasha
     /// - Throws: As ``connect(in:)``.
     public func listen(in context: EndpointContext) async throws -> Listener {
         try Task.checkCancellation()
-        let source = StdioSource(try makeTransport("listen"), Self.facts)
-        return Listener.make([source], endpoint: description, in: context)
+        let name = context.name(of: self)
+        let source = StdioSource(try makeTransport("listen", name), Self.facts)
+        return Listener.make([source], endpoint: name, in: context)
     }
 
     private static var facts: ConnectionFacts {
@@ -54,17 +55,20 @@ public struct StdioEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, Hasha
         return ConnectionFacts(localAddress: address, remoteAddress: address)
     }
 
-    private func makeTransport(_ operation: String) throws -> DescriptorTransport {
+    private func makeTransport(
+        _ operation: String,
+        _ name: String
+    ) throws -> DescriptorTransport {
         guard !Self.isTaken.exchange(true, ordering: .acquiringAndReleasing) else {
             throw EndpointError(
                 .closed,
                 operation: operation,
-                endpoint: description,
+                endpoint: name,
                 reason: "standard input and output are in use, or were"
             )
         }
-        let input = try DescriptorEnd(inherited: 0, .input, endpoint: description)
-        let output = try DescriptorEnd(inherited: 1, .output, endpoint: description)
+        let input = try DescriptorEnd(inherited: 0, .input, endpoint: name)
+        let output = try DescriptorEnd(inherited: 1, .output, endpoint: name)
         return DescriptorTransport(input: input, output: output)
     }
 }

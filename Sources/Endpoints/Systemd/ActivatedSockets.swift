@@ -102,6 +102,23 @@ final class ActivatedSockets: Sendable {
     ///
     /// - Throws: ``Refusal``, and then none is taken.
     func take(_ choice: Choice, domain: Int32?) throws(Refusal) -> [Passed] {
+        let chosen = try chosen(choice, domain: domain)
+        let indices = Set(chosen.map(\.index))
+        let isFree = taken.withLock { taken in
+            guard taken.isDisjoint(with: indices) else { return false }
+            taken.formUnion(indices)
+            return true
+        }
+        guard isFree else {
+            throw Refusal(code: .addressInUse, reason: "the socket was listened on before")
+        }
+        return chosen
+    }
+
+    /// What `take` would take, left where it is.
+    ///
+    /// - Throws: ``Refusal``.
+    func chosen(_ choice: Choice, domain: Int32?) throws(Refusal) -> [Passed] {
         if let problem { throw Refusal(code: .notFound, reason: problem) }
         let meant = passed.filter { socket in
             switch choice {
@@ -130,15 +147,6 @@ final class ActivatedSockets: Sendable {
                 code: .invalidArgument,
                 reason: "\(others.joined(separator: ", ")), not a listening \(family)stream socket"
             )
-        }
-        let indices = Set(chosen.map(\.index))
-        let isFree = taken.withLock { taken in
-            guard taken.isDisjoint(with: indices) else { return false }
-            taken.formUnion(indices)
-            return true
-        }
-        guard isFree else {
-            throw Refusal(code: .addressInUse, reason: "the socket was listened on before")
         }
         return chosen
     }

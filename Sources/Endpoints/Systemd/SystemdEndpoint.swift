@@ -100,19 +100,24 @@ public struct SystemdEndpoint: ServerEndpoint, EndpointKind, Hashable {
         try Task.checkCancellation()
         guard let choice = name.map(ActivatedSockets.Choice.name) ?? index.map({ .index($0) })
         else {
-            throw failure(.invalidArgument, "neither an index nor a name was given")
+            throw failure(.invalidArgument, context, "neither an index nor a name was given")
         }
         let chosen: [ActivatedSockets.Passed]
         do throws(ActivatedSockets.Refusal) {
             chosen = try sockets.take(choice, domain: domain?.number)
         } catch {
-            throw failure(error.code, error.reason)
+            throw failure(error.code, context, error.reason)
         }
         let listening = chosen.map { ListeningSocket.shared(OwnedDescriptor($0.descriptor)) }
-        return Listener.make(listening, endpoint: description, in: context)
+        return Listener.make(listening, endpoint: context.name(of: self), in: context)
     }
 
-    private func failure(_ code: EndpointError.Code, _ reason: String) -> EndpointError {
-        EndpointError(code, operation: "listen", endpoint: description, reason: reason)
+    private func failure(
+        _ code: EndpointError.Code,
+        _ context: EndpointContext,
+        _ reason: String
+    ) -> EndpointError {
+        let name = context.name(of: self)
+        return EndpointError(code, operation: "listen", endpoint: name, reason: reason)
     }
 }

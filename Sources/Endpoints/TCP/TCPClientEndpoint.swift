@@ -58,7 +58,7 @@ public struct TCPClientEndpoint: ClientEndpoint, EndpointKind, TCPEndpoint, Hash
             options: options,
             bindAddress: bindAddress,
             timeout: timeout,
-            endpoint: description,
+            endpoint: redacted,
             in: context
         )
     }
@@ -119,7 +119,7 @@ public struct TCP6ClientEndpoint: ClientEndpoint, EndpointKind, TCPEndpoint, Has
             options: options,
             bindAddress: bindAddress,
             timeout: timeout,
-            endpoint: description,
+            endpoint: redacted,
             in: context
         )
     }

@@ -22,6 +22,7 @@ struct TCPConnectAttempt {
         var timeout: Duration?
         var endpoint: String
         var resolver: any NameResolver
+        var trace: ConnectTrace?
     }
 
     private enum Happening: Sendable {
@@ -32,7 +33,7 @@ struct TCPConnectAttempt {
         /// A wait was ended by the loop's shutdown.
         case stopped
     }
-    private struct Answer: Sendable {
+    struct Answer: Sendable {
         var routable: [SocketAddress] = []
         var unroutable: [SocketAddress] = []
         var source: SocketAddress?
@@ -65,6 +66,7 @@ struct TCPConnectAttempt {
             while await group.next() != nil {}  // The losers close here.
             return outcome
         }
+        report.write(to: request.trace)
         try Task.checkCancellation()
         switch outcome {
         case .connected(let connected): return connected
@@ -141,6 +143,7 @@ struct TCPConnectAttempt {
             case .exhausted: return .failed(report.exhausted())
             case .won(let index):
                 guard let winner else { break }
+                report.won(index)
                 return .connected(
                     TCPConnector.Connected(
                         socket: winner,
@@ -199,7 +202,7 @@ struct TCPConnectAttempt {
 
     // MARK: look-ups
 
-    private static func lookUp(_ request: Request, _ family: AddressFamily) async -> Answer {
+    static func lookUp(_ request: Request, _ family: AddressFamily) async -> Answer {
         var answer = Answer()
         do {
             if let source = request.source {

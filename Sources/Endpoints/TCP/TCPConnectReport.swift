@@ -14,6 +14,7 @@ struct TCPConnectReport {
     private let begin: ContinuousClock.Instant
     private var starts: [Start] = []
     private var failures: [Int: EndpointError.Attempt] = [:]
+    private var winner: (index: Int, duration: Duration)?
     var resolveFailures: [any Error] = []
 
     init(_ request: TCPConnectAttempt.Request, begin: ContinuousClock.Instant) {
@@ -34,6 +35,42 @@ struct TCPConnectReport {
             error: error,
             duration: .now - starts[index].time
         )
+    }
+
+    mutating func won(_ index: Int) {
+        guard starts.indices.contains(index) else { return }
+        winner = (index, .now - starts[index].time)
+    }
+
+    /// Writes down each address with what became of it, and the times.
+    func write(to trace: ConnectTrace?) {
+        guard let trace else { return }
+        let end = ContinuousClock.now
+        let attempts = starts.indices.map { index in
+            let start = starts[index]
+            if let failure = failures[index] {
+                return ConnectTrace.Attempt(
+                    address: start.address,
+                    outcome: .failed(failure.error),
+                    duration: failure.duration
+                )
+            }
+            let isWinner = winner?.index == index
+            return ConnectTrace.Attempt(
+                address: start.address,
+                outcome: isWinner ? .connected : .givenUp,
+                duration: winner.flatMap { isWinner ? $0.duration : nil } ?? (end - start.time)
+            )
+        }
+        var timeline = timeline()
+        if starts.isEmpty, name != nil {
+            timeline.resolve = ConnectionTimeline.Phase(start: begin, duration: end - begin)
+        }
+        trace.update { record in
+            record.attempts += attempts
+            record.timeline.resolve = timeline.resolve ?? record.timeline.resolve
+            record.timeline.connect = timeline.connect ?? record.timeline.connect
+        }
     }
 
     private var name: String? {

@@ -43,6 +43,7 @@ enum TCPConnector {
             timeout: timeout,
             endpoint: endpoint,
             resolver: context.resolver,
+            trace: context.trace,
             on: loop
         )
         guard let descriptor = connected.socket.take() else { throw CancellationError() }
@@ -65,6 +66,7 @@ enum TCPConnector {
         timeout: Duration? = nil,
         endpoint: String,
         resolver: any NameResolver,
+        trace: ConnectTrace? = nil,
         on loop: EventLoop
     ) async throws -> Connected {
         try Task.checkCancellation()
@@ -94,7 +96,8 @@ enum TCPConnector {
             options: options,
             timeout: timeout,
             endpoint: endpoint,
-            resolver: resolver
+            resolver: resolver,
+            trace: trace
         )
         var attempt = TCPConnectAttempt(request, on: loop)
         return try await attempt.run()

@@ -85,26 +85,47 @@ enum TCPListening {
         options: TCPOptions,
         endpoint: String
     ) throws -> ListeningSocket {
+        let descriptor = try bound(address, options: options, endpoint: endpoint)
+        let result = endpoints_listen(descriptor.rawValue, Int32(clamping: max(0, backlog)))
+        try check(result, address, endpoint)
+        let bound = SocketAddress(localOf: descriptor.rawValue)
+        return ListeningSocket(descriptor, address: bound)
+    }
+
+    /// Finds out whether the address can be bound, and listens to nobody.
+    ///
+    /// - Throws: ``EndpointError`` as `bind` would.
+    static func checkFree(
+        _ address: SocketAddress,
+        options: TCPOptions,
+        endpoint: String
+    ) throws {
+        _ = try bound(address, options: options, endpoint: endpoint)
+    }
+
+    private static func bound(
+        _ address: SocketAddress,
+        options: TCPOptions,
+        endpoint: String
+    ) throws -> OwnedDescriptor {
         do {
-            return try bindExactly(address, backlog: backlog, options: options, endpoint: endpoint)
+            return try boundExactly(address, options: options, endpoint: endpoint)
         } catch let error as EndpointError {
             let isAbsent = error.code == .unsupported || error.code == .addressNotAvailable
             guard address.isUnspecified, address.family == .ipv6, isAbsent else { throw error }
-            return try bindExactly(
+            return try boundExactly(
                 .unspecified(.ipv4, port: address.port ?? 0),
-                backlog: backlog,
                 options: options,
                 endpoint: endpoint
             )
         }
     }
 
-    private static func bindExactly(
+    private static func boundExactly(
         _ address: SocketAddress,
-        backlog: Int,
         options: TCPOptions,
         endpoint: String
-    ) throws -> ListeningSocket {
+    ) throws -> OwnedDescriptor {
         guard let family = address.family else {
             throw EndpointError(
                 .invalidArgument,
@@ -119,25 +140,29 @@ enum TCPListening {
             operation: "listen",
             endpoint: endpoint
         )
-        func check(_ result: Int32) throws {
-            guard result != 0 else { return }
-            throw EndpointError(
-                errno: result,
-                operation: "listen",
-                endpoint: endpoint,
-                advice: advice(result, address)
-            )
-        }
-        try check(endpoints_set_option(descriptor.rawValue, SOL_SOCKET, SO_REUSEADDR, 1))
+        let number = descriptor.rawValue
+        func check(_ result: Int32) throws { try Self.check(result, address, endpoint) }
+        try check(endpoints_set_option(number, SOL_SOCKET, SO_REUSEADDR, 1))
         if family == .ipv6 {
-            let ipv6 = Int32(IPPROTO_IPV6)
-            try check(endpoints_set_option(descriptor.rawValue, ipv6, IPV6_V6ONLY, 0))
+            try check(endpoints_set_option(number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0))
         }
         var local = try address.kernelAddress(operation: "listen", endpoint: endpoint)
-        try check(endpoints_bind(descriptor.rawValue, &local.storage, local.length))
-        try check(endpoints_listen(descriptor.rawValue, Int32(clamping: max(0, backlog))))
-        let bound = SocketAddress(localOf: descriptor.rawValue)
-        return ListeningSocket(descriptor, address: bound)
+        try check(endpoints_bind(number, &local.storage, local.length))
+        return descriptor
+    }
+
+    private static func check(
+        _ result: Int32,
+        _ address: SocketAddress,
+        _ endpoint: String
+    ) throws {
+        guard result != 0 else { return }
+        throw EndpointError(
+            errno: result,
+            operation: "listen",
+            endpoint: endpoint,
+            advice: advice(result, address)
+        )
     }
 
     private static func advice(_ errno: Int32, _ address: SocketAddress) -> String? {

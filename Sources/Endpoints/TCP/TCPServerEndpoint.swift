@@ -62,7 +62,7 @@ public struct TCPServerEndpoint: ServerEndpoint, EndpointKind, TCPEndpoint, Hash
             family: HostName.family(ofLiteral: interface) ?? .ipv4,
             backlog: backlog,
             options: options,
-            endpoint: description,
+            endpoint: context.name(of: self),
             in: context
         )
     }
@@ -126,7 +126,7 @@ public struct TCP6ServerEndpoint: ServerEndpoint, EndpointKind, TCPEndpoint, Has
             family: HostName.family(ofLiteral: interface) ?? .ipv6,
             backlog: backlog,
             options: options,
-            endpoint: description,
+            endpoint: context.name(of: self),
             in: context
         )
     }

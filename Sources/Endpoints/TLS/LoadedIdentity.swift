@@ -6,7 +6,8 @@ import COpenSSL
 
 /// What an identity's files hold.
 struct LoadedIdentity {
-    private static let soon: Int = 14 * 86_400
+    /// How near its end a certificate is worth a word, in seconds.
+    static let soon = 14 * 86_400
 
     let key: PrivateKey
     let leaf: TLSCertificate

@@ -92,7 +92,7 @@ extension TLSConnecting {
                 options: options,
                 bindAddress: bindAddress,
                 timeout: timeout,
-                endpoint: description,
+                endpoint: redacted,
                 in: context
             )
             return try await secure(inner, side, timeout: timeout - (.now - start))
@@ -106,7 +106,7 @@ extension TLSConnecting {
             throw EndpointError(
                 .timedOut,
                 operation: "connect",
-                endpoint: description,
+                endpoint: redacted,
                 reason: "timed out after \(error.duration.inSeconds)"
             )
         }
@@ -117,11 +117,17 @@ extension TLSConnecting {
             let name = try ServerName(serverName ?? host)
             let tls = try configuration.context(logger: context.logger)
             let key = "\(name.text):\(port)"
-            return .client(TLSClientSide(context: tls, serverName: name, sessionKey: key))
+            let client = TLSClientSide(
+                context: tls,
+                serverName: name,
+                sessionKey: key,
+                trace: context.trace
+            )
+            return .client(client)
         } catch let error as TLSFileError {
-            throw error.endpointError(operation: "connect", endpoint: description)
+            throw error.endpointError(operation: "connect", endpoint: redacted)
         } catch let error as EndpointError {
-            throw error.of(operation: "connect", endpoint: description)
+            throw error.of(operation: "connect", endpoint: redacted)
         }
     }
 
@@ -130,6 +136,13 @@ extension TLSConnecting {
         _ side: TLSSide,
         timeout left: Duration?
     ) async throws -> Connection {
+        let start = ContinuousClock.now
+        let trace: ConnectTrace? = if case .client(let client) = side { client.trace } else { nil }
+        trace?.update { $0.address = inner.remoteAddress }
+        defer {
+            let phase = ConnectionTimeline.Phase(start: start, duration: .now - start)
+            trace?.update { $0.timeline.handshake = phase }
+        }
         do {
             let shownHost = host.contains(":") ? "[\(host)]" : host
             return try await inner.secure(
@@ -142,7 +155,7 @@ extension TLSConnecting {
             throw EndpointError(
                 .timedOut,
                 operation: "connect",
-                endpoint: description,
+                endpoint: redacted,
                 reason: "timed out after \(timeout.inSeconds) in the TLS handshake",
                 phase: .handshake
             )

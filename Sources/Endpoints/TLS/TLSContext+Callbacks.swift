@@ -146,6 +146,7 @@ let verifyPeer: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int
             leaf: leaf,
             reason: nil
         )
+        transport.traceRefusal(of: store)
         return 0
     }
     let settings = transport.context.settings
@@ -170,6 +171,7 @@ let verifyPeer: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int
         leaf: leaf,
         reason: reason
     )
+    transport.traceRefusal(of: store)
     return 0
 }
 

@@ -22,7 +22,15 @@ public struct TLSFacts: Sendable, Hashable {
     public let verifiedChain: [TLSCertificate]
 
     /// Reads what is agreed on, when the handshake is done.
-    init(_ ssl: OpaquePointer, isServer: Bool, verifies: Bool, serverName: String?) {
+    ///
+    /// Before that, the certificates are those `presented`, and nothing is verified.
+    init(
+        _ ssl: OpaquePointer,
+        isServer: Bool,
+        verifies: Bool,
+        serverName: String?,
+        presented: [TLSCertificate] = []
+    ) {
         version = TLSVersion(number: SSL_version(ssl)) ?? .tls12
         cipher =
             SSL_get_current_cipher(ssl).flatMap { SSL_CIPHER_standard_name($0) }
@@ -37,9 +45,9 @@ public struct TLSFacts: Sendable, Hashable {
         }
         self.serverName = serverName
         isResumed = SSL_session_reused(ssl) == 1
-        var certificates: [TLSCertificate] = []
+        var certificates = presented
         var chain: [TLSCertificate] = []
-        if let leaf = SSL_get1_peer_certificate(ssl) {
+        if presented.isEmpty, let leaf = SSL_get1_peer_certificate(ssl) {
             certificates.append(TLSCertificate(owning: leaf))
             let sent = TLSCertificate.array(SSL_get_peer_cert_chain(ssl))
             // A server's list lacks the client's own certificate.

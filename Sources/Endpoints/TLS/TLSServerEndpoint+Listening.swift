@@ -3,14 +3,6 @@
 import EventLoop
 import Logging
 
-/// An endpoint whose files can be read again while it listens.
-public protocol ReloadableEndpoint: ServerEndpoint {
-    /// Reads the files again; connections made from now on use what they hold.
-    ///
-    /// - Throws: ``EndpointError``; then all stays as it was.
-    func reload() throws
-}
-
 /// A kind that listens for TLS.
 protocol TLSListening: TCPEndpoint, ReloadableEndpoint {
     var configuration: TLSServerConfiguration { get set }
@@ -200,7 +192,7 @@ extension TLSListening {
     }
 
     /// The configuration with what the string says in other words.
-    private var effective: TLSServerConfiguration {
+    var effective: TLSServerConfiguration {
         var configuration = configuration
         if let method {
             configuration.minimumVersion = method.minimum
@@ -215,9 +207,28 @@ extension TLSListening {
     /// Reads the files again; connections made from now on use what they hold.
     ///
     /// - Throws: ``EndpointError``; then all stays as it was.
-    public func reload() throws {
-        do { try configuration.state.load(effective) } catch let error as TLSFileError {
-            throw error.endpointError(operation: "reload", endpoint: description)
+    public func reload() throws { try load(for: "reload", redacted) }
+
+    func reloadAndWarn(_ logger: Logger) throws {
+        warn(of: try load(for: "reload", redacted), logger, redacted)
+    }
+
+    @discardableResult
+    private func load(
+        for operation: String,
+        _ name: String
+    ) throws -> TLSServerGeneration {
+        do { return try configuration.state.load(effective) } catch let error as TLSFileError {
+            throw error.endpointError(operation: operation, endpoint: name)
+        }
+    }
+
+    private func warn(of generation: TLSServerGeneration, _ logger: Logger, _ name: String) {
+        for warning in generation.warnings {
+            logger.warning(
+                "TLS configuration",
+                metadata: ["endpoint": "\(name)", "warning": "\(warning)"]
+            )
         }
     }
 
@@ -225,16 +236,9 @@ extension TLSListening {
     func prepare(_ context: EndpointContext) throws -> EndpointContext {
         let effective = effective
         let state = configuration.state
-        let generation: TLSServerGeneration
-        do { generation = try state.load(effective) } catch let error as TLSFileError {
-            throw error.endpointError(operation: "listen", endpoint: description)
-        }
-        for warning in generation.warnings {
-            context.logger.warning(
-                "TLS configuration",
-                metadata: ["endpoint": "\(description)", "warning": "\(warning)"]
-            )
-        }
+        let name = context.name(of: self)
+        let generation = try load(for: "listen", name)
+        warn(of: generation, context.logger, name)
         var interval = configuration.reloadInterval
         if configuration.directory != nil { interval = interval ?? TLSDefaults.directoryInterval }
         // Lives as long as the listener, which holds the stage, which holds this.
@@ -243,7 +247,7 @@ extension TLSListening {
                 state,
                 effective,
                 every: interval,
-                endpoint: description,
+                endpoint: name,
                 in: context
             )
         }

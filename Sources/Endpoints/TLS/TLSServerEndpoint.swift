@@ -98,14 +98,14 @@ public struct TLSServerEndpoint: ServerEndpoint, EndpointKind {
     /// Reads the files, then listens; see ``ServerEndpoint/listen(in:)``.
     public func listen(in context: EndpointContext) async throws -> Listener {
         let context = try prepare(context)
-        if let endpoint { return try await endpoint.listen(in: context) }
+        if let endpoint { return try await endpoint.listen(in: context.naming(self)) }
         return try await TCPListening.listen(
             port: port ?? 443,
             interface: interface.isEmpty ? "::" : interface,
             family: HostName.family(ofLiteral: interface) ?? .ipv6,
             backlog: backlog,
             options: options,
-            endpoint: description,
+            endpoint: context.name(of: self),
             in: context
         )
     }
@@ -163,7 +163,7 @@ public struct SSLServerEndpoint: ServerEndpoint, EndpointKind {
             family: HostName.family(ofLiteral: interface) ?? .ipv4,
             backlog: backlog,
             options: options,
-            endpoint: description,
+            endpoint: context.name(of: self),
             in: try prepare(context)
         )
     }

@@ -25,6 +25,8 @@ struct TLSClientSide: Sendable {
     let serverName: ServerName
     /// Under what sessions are kept.
     let sessionKey: String
+    /// Where to write down how the handshake went.
+    var trace: ConnectTrace?
 
     /// - Throws: ``EndpointError``.
     func begin(_ ssl: OpaquePointer) throws {

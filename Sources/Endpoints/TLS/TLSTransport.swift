@@ -312,6 +312,7 @@ final class TLSTransport: Transport {
             let peer = "\(origin.endpoint) (\(facts.remoteAddress))"
             failure = TLSFailure(reasons, of: self).error(during: call, peer: peer)
             answer = .failed
+            if call == .handshake { traceFailure() }
         }
         // After this OpenSSL may not be called any more, not even to say goodbye.
         readEnd = answer

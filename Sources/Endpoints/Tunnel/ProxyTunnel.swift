@@ -3,7 +3,7 @@
 // how many bytes their message has at least, and no more is read: the stream's first byte is left in
 // the connection.
 //
-// The password is in the endpoint's string when it was given there; in errors it is not.
+// The password is in the endpoint's string when it was given there; in errors and logs it is masked.
 
 import CEndpoints
 
@@ -55,7 +55,7 @@ extension ProxyTunnel {
                 "password",
                 \.password,
                 help: "password; shown wherever the string is: better use passwordFile"
-            ),
+            ).secret,
             .optional(
                 "passwordFile",
                 \.passwordFile,
@@ -129,7 +129,7 @@ extension ProxyTunnel {
         return ProxyCredentials(user: user, password: password)
     }
 
-    private func readPassword(_ path: String) throws -> String {
+    func readPassword(_ path: String) throws -> String {
         func failed(_ result: Int) -> EndpointError {
             EndpointError(errno: Int32(clamping: result), operation: "read", endpoint: path)
         }
@@ -157,7 +157,7 @@ extension ProxyTunnel {
         throw EndpointError(
             .unexpectedEnd,
             operation: "connect",
-            endpoint: safeName,
+            endpoint: redacted,
             reason: "the proxy closed the connection after \(bytes.count) bytes of its answer",
             received: bytes,
             phase: .proxy
@@ -168,16 +168,9 @@ extension ProxyTunnel {
         EndpointError(
             code,
             operation: "connect",
-            endpoint: safeName,
+            endpoint: redacted,
             reason: reason,
             phase: .proxy
         )
-    }
-
-    /// The string without the password.
-    private var safeName: String {
-        var copy = self
-        if password != nil { copy.password = "…" }
-        return copy.description
     }
 }

@@ -46,7 +46,7 @@ public struct UNIXClientEndpoint: ClientEndpoint, EndpointKind, Hashable {
             path: path,
             checkPID: checkPID,
             timeout: timeout,
-            endpoint: description,
+            endpoint: redacted,
             in: context
         )
     }

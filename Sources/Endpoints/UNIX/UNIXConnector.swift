@@ -26,13 +26,21 @@ enum UNIXConnector {
     ) async throws -> Connection {
         let loop = EventLoop.current ?? context.loops.next()
         let begin = ContinuousClock.now
-        let descriptor = try await open(
-            path: path,
-            checkPID: checkPID,
-            timeout: timeout,
-            endpoint: endpoint,
-            on: loop
-        )
+        let descriptor: OwnedDescriptor
+        do {
+            descriptor = try await open(
+                path: path,
+                checkPID: checkPID,
+                timeout: timeout,
+                endpoint: endpoint,
+                on: loop
+            )
+        } catch {
+            let outcome = (error as? EndpointError).map { ConnectTrace.Attempt.Outcome.failed($0) }
+            context.trace?.tried(SocketAddress(path: path), outcome ?? .givenUp, since: begin)
+            throw error
+        }
+        context.trace?.tried(SocketAddress(path: path), .connected, since: begin)
         var timeline = ConnectionTimeline()
         timeline.connect = ConnectionTimeline.Phase(start: begin, duration: .now - begin)
         let facts = ConnectionFacts(

@@ -80,7 +80,7 @@ public struct UNIXServerEndpoint: ServerEndpoint, EndpointKind, Hashable {
             mode: mode,
             backlog: backlog,
             lockfile: lockfile,
-            endpoint: description,
+            endpoint: context.name(of: self),
             in: context
         )
     }

@@ -29,13 +29,17 @@ struct ProxyTarget: Hashable, Sendable, CustomStringConvertible {
         if host.utf8.contains(UInt8(ascii: "%")) {
             throw InvalidTarget(description: "a zone (\"\(host)\") means nothing to a proxy")
         }
-        guard (1...255).contains(host.utf8.count), host.utf8.allSatisfy(Self.isNameByte) else {
+        let name: String
+        do throws(IDNA.Refusal) { name = try IDNA.ascii(host) } catch {
+            throw InvalidTarget(description: "\"\(host)\" \(error.reason)")
+        }
+        guard (1...255).contains(name.utf8.count), name.utf8.allSatisfy(Self.isNameByte) else {
             throw InvalidTarget(
                 description: "\"\(host)\" is neither an IP address nor a host name of 1 to 255 "
                     + "letters, digits, \"-\", \"_\" and \".\""
             )
         }
-        self.host = .name(host)
+        self.host = .name(name)
     }
 
     /// Host and port as in an URI (RFC 3986, section 3.2): IPv6 in brackets.

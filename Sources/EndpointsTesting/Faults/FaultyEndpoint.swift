@@ -46,6 +46,9 @@ public struct FaultyClientEndpoint: ClientEndpoint {
     /// The inner endpoint's string, and that it is faulty: not a string that makes one.
     public var description: String { "faulty:[\(inner)]" }
 
+    /// The same with secrets masked.
+    public var redacted: String { "faulty:[\(inner.redacted)]" }
+
     /// Connects; see `ClientEndpoint.connect(in:)`.
     ///
     /// - Throws: What the inner endpoint throws.
@@ -74,13 +77,16 @@ public struct FaultyServerEndpoint: ServerEndpoint {
     /// The inner endpoint's string, and that it is faulty: not a string that makes one.
     public var description: String { "faulty:[\(inner)]" }
 
+    /// The same with secrets masked.
+    public var redacted: String { "faulty:[\(inner.redacted)]" }
+
     /// Listens; see `ServerEndpoint.listen(in:)`.
     ///
     /// - Throws: What the inner endpoint throws.
     public func listen(in context: EndpointContext) async throws -> Listener {
         let faults = faults
         return try await inner.listen(
-            in: context.preparing("faults") { $0.withFaults(faults) }
+            in: context.naming(self).preparing("faults") { $0.withFaults(faults) }
         )
     }
 }

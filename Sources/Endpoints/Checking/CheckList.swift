@@ -1,0 +1,92 @@
+// What can be found out about an endpoint without connecting or listening: whether its files can be
+// used, its names resolved, its port taken. A kind notes what it looks at; what it wraps looks for
+// itself, under a name with the argument in front.
+//
+// Nothing that is found stays true: it is for the person who has just written the string, and
+// connecting or listening looks at all of it again.
+
+/// One thing that was looked at.
+package struct EndpointCheck: Sendable, Hashable {
+    /// What it is about: an argument's name, those of endpoints around it before it, with dots.
+    package var name: String
+    /// Whether it stands in the way of connecting or listening.
+    package var isOK: Bool
+    /// What was found, in words.
+    package var message: String
+}
+
+/// A kind that can be looked at beforehand.
+package protocol CheckableEndpoint {
+    /// Notes what can be found out.
+    func check(_ list: inout CheckList) async
+}
+
+/// What was looked at, in order.
+package struct CheckList: Sendable {
+    /// The findings.
+    package private(set) var checks: [EndpointCheck] = []
+    let side: EndpointSide
+    let resolver: any NameResolver
+    /// The name that clients will ask a server for.
+    let serverName: String?
+    private var path = ""
+
+    /// Looks at a client's endpoint, and all that it is made of.
+    package static func of(
+        _ endpoint: any ClientEndpoint,
+        in context: EndpointContext
+    ) async -> [EndpointCheck] {
+        var list = CheckList(side: .client, resolver: context.resolver, serverName: nil)
+        await (endpoint as? any CheckableEndpoint)?.check(&list)
+        return list.checks
+    }
+
+    /// Looks at a server's endpoint; `serverName` is what clients will ask for, if that is known.
+    package static func of(
+        _ endpoint: any ServerEndpoint,
+        serverName: String?,
+        in context: EndpointContext
+    ) async -> [EndpointCheck] {
+        var list = CheckList(side: .server, resolver: context.resolver, serverName: serverName)
+        await (endpoint as? any CheckableEndpoint)?.check(&list)
+        return list.checks
+    }
+
+    private init(side: EndpointSide, resolver: any NameResolver, serverName: String?) {
+        self.side = side
+        self.resolver = resolver
+        self.serverName = serverName
+    }
+
+    mutating func pass(_ name: String, _ message: String) { note(name, true, message) }
+
+    mutating func fail(_ name: String, _ message: String) { note(name, false, message) }
+
+    mutating func fail(_ name: String, _ error: any Error) {
+        switch error {
+        case let error as EndpointError:
+            fail(name, error.advice.map { "\(error.why); \($0)" } ?? error.why)
+        case let error as TLSFileError:
+            let code = error.errno == 0 ? "" : " (\(SystemError(errno: error.errno).name))"
+            let advice = error.advice.map { "; \($0)" } ?? ""
+            let file = error.path.isEmpty ? "" : "\"\(error.path)\": "
+            fail(name, "\(file)\(error.reason)\(code)\(advice)")
+        default:
+            fail(name, "\(error)")
+        }
+    }
+
+    /// Has what is wrapped look at itself.
+    mutating func nested(_ name: String, _ endpoint: Any) async {
+        guard let endpoint = endpoint as? any CheckableEndpoint else { return }
+        let outer = path
+        path += "\(name)."
+        await endpoint.check(&self)
+        path = outer
+    }
+
+    private mutating func note(_ name: String, _ isOK: Bool, _ message: String) {
+        let message = EndpointError.escapingControls(message)
+        checks.append(EndpointCheck(name: path + name, isOK: isOK, message: message))
+    }
+}

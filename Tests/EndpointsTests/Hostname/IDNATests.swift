@@ -1,0 +1,137 @@
+import Testing
+
+@testable import Endpoints
+
+@Suite("IDNA")
+struct IDNATests {
+    @Test(
+        "a Unicode name has one ASCII form, however it is written",
+        arguments: [
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("BÜCHER.Example", "xn--bcher-kva.example"),
+            ("bu\u{308}cher.example", "xn--bcher-kva.example"),
+            ("bü\u{AD}cher.example", "xn--bcher-kva.example"),
+            ("ｂüｃher．ｅxample", "xn--bcher-kva.example"),
+            ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
+            ("例え｡テスト.", "xn--r8jz45g.xn--zckzah."),
+            ("παράδειγμα.δοκιμή", "xn--hxajbheg2az3al.xn--jxalpdlp"),
+            ("ΠΑΡΆΔΕΙΓΜΑ.ΔΟΚΙΜΉ", "xn--hxajbheg2az3al.xn--jxalpdlp"),
+            ("пример.испытание", "xn--e1afmkfd.xn--80akhbyknj4f"),
+            ("faß.de", "xn--fa-hia.de"),
+            ("FAẞ.de", "xn--fa-hia.de"),
+            ("σόλος.gr", "xn--wxaijb9b.gr"),
+            ("نامه\u{200C}ای.com", nil),
+            ("क्\u{200D}ष.example", "xn--11b2ezcw70k.example"),
+            ("i❤.ws", "xn--i-7iq.ws"),
+            ("_sip._tcp.bücher.example", "_sip._tcp.xn--bcher-kva.example"),
+            ("xn--bcher-kva.bücher", "xn--bcher-kva.xn--bcher-kva"),
+            ("İstanbul.example", "xn--istanbul-o0e.example"),
+        ] as [(String, String?)]
+    )
+    func names(name: String, expected: String?) throws {
+        guard let expected else {
+            // Joiners between other letters need a table of how these are joined.
+            #expect(throws: IDNA.Refusal.self) { try IDNA.ascii(name) }
+            return
+        }
+        #expect(try IDNA.ascii(name) == expected)
+    }
+
+    @Test("an ASCII name stays as it is, whatever it looks like")
+    func plain() throws {
+        for name in ["Example.COM", "xn--a", "a--b", "-", "", "a..b", "127.0.0.1", "xn--"] {
+            #expect(try IDNA.ascii(name) == name)
+        }
+    }
+
+    @Test(
+        "what would have to be mapped in another way, or may not be in a name, is refused",
+        arguments: [
+            ("①.example\u{FC}", "U+2460"), ("\u{FB01}sh.example", "U+FB01"),
+            ("a\u{202E}b.example", "U+202E"), ("a\u{E000}.example", "U+E000"),
+            ("a\u{378}.example", "U+0378"), ("\u{301}a.example", "combining mark"),
+            ("ab--ü.example", "third and fourth"), ("-ü.example", "edge"),
+            ("a\u{200D}ü.example", "joiner"), ("xn--zz--9.ü.example", "Punycode"),
+            ("\(String(repeating: "ü", count: 64)).example", "63 bytes"),
+            ("a\u{2028}.example", "U+2028"), ("½.example", "U+00BD"),
+        ]
+    )
+    func refused(name: String, part: String) {
+        let error = #expect(throws: IDNA.Refusal.self) { try IDNA.ascii(name) }
+        #expect(error?.reason.contains(part) == true, "\(error?.reason ?? "")")
+    }
+
+    @Test("hosts are resolved, asked for and verified by the ASCII form, and printed as given")
+    func hosts() throws {
+        let host = try Host("bücher.example", port: 1, operation: "connect", endpoint: nil)
+        #expect(host == .name("xn--bcher-kva.example"))
+        #expect(try ServerName("BÜCHER.example.").text == "xn--bcher-kva.example")
+        let target = try ProxyTarget(host: "bücher.example", port: 1)
+        #expect(target.host == .name("xn--bcher-kva.example"))
+        let endpoint = try clientFromString("tcp:bücher.example:80")
+        #expect("\(endpoint)" == "tcp:host=bücher.example:port=80")
+    }
+
+    @Test("the resolver is asked for the ASCII form")
+    func resolver() async throws {
+        let asked = Lock<Set<String>>([])
+        struct Recorder: NameResolver {
+            let asked: Lock<Set<String>>
+            func addresses(
+                of host: String,
+                port: UInt16,
+                family: AddressFamily
+            ) async throws -> [SocketAddress] {
+                asked.withLock { _ = $0.insert(host) }
+                return []
+            }
+        }
+        let context = EndpointContext(resolver: Recorder(asked: asked))
+        let error = await #expect(throws: EndpointError.self) {
+            try await clientFromString("tcp:bücher.example:80").connect(in: context)
+        }
+        #expect(error?.code == .nameNotFound)
+        #expect(asked.withLock { $0 } == ["xn--bcher-kva.example"])
+    }
+
+    @Test(
+        "a wrong name is refused when the string is read, with the column and the reason",
+        arguments: [
+            ("tcp:ﬁsh.example:80", 5, "has \"ﬁ\" in it (U+FB01)"),
+            ("tcp:80:host=a\u{200D}ü", 13, "has a joiner in it"),
+            ("tcp:１２７.0.0.1:80", 5, "is another way to write an address"),
+            ("tcp:１２７.1:80", 5, "looks like an IPv4 address and is none"),
+            ("socks5:ü..a:1:proxy=[tcp:h:1]", 8, "has an empty label"),
+        ]
+    )
+    func strings(string: String, column: Int, part: String) {
+        let error = #expect(throws: EndpointStringError.self) { try clientFromString(string) }
+        #expect(error?.column == column)
+        #expect(error?.message.contains(part) == true, "\(error?.message ?? "")")
+    }
+
+    @Test("no text traps, and what comes out is ASCII that stays as it is")
+    func fuzz() {
+        var random = SplitMix(seed: 5890)
+        let interesting: [Unicode.Scalar] = [
+            ".", "-", "a", "A", "0", "ü", "Ü", "\u{308}", "\u{3002}", "\u{200C}", "\u{200D}",
+            "\u{94D}", "\u{AD}", "ß", "ς", "Σ", "İ", "例", "\u{10FFFF}", "x", "n", "\u{5D0}",
+        ]
+        var accepted = 0
+        for _ in 0..<20_000 {
+            var name = String.UnicodeScalarView()
+            for _ in 0..<Int.random(in: 0...12, using: &random) {
+                if Bool.random(using: &random) {
+                    let index = Int.random(in: 0..<interesting.count, using: &random)
+                    name.append(interesting[index])
+                } else if let any = Unicode.Scalar(UInt32.random(in: 0...0x2FFF, using: &random)) {
+                    name.append(any)
+                }
+            }
+            guard let ascii = try? IDNA.ascii(String(name)) else { continue }
+            accepted += 1
+            #expect(ascii.utf8.allSatisfy { $0 < 0x80 })
+        }
+        #expect(accepted > 100)
+    }
+}
