@@ -11,6 +11,8 @@ public struct EndpointContext: Sendable {
     public var logger: Logger
     /// Turns host names into addresses.
     public var resolver: any NameResolver
+    /// Is told what becomes of connections; nobody unless set.
+    public var observer: (any EndpointObserver)?
 
     /// What prepares an accepted connection, in order.
     var stages: [ConnectionStage] = []

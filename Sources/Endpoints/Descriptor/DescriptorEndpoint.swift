@@ -62,7 +62,7 @@ public struct DescriptorEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, 
         return Connection.make(
             OwnedDescriptor(descriptor),
             facts: facts,
-            origin: ConnectionOrigin(endpoint: description, logger: context.logger),
+            origin: ConnectionOrigin(endpoint: description, in: context),
             on: EventLoop.current ?? context.loops.next()
         )
     }

@@ -107,7 +107,7 @@ public struct MemoryClientEndpoint: ClientEndpoint, EndpointKind, Hashable {
                         remoteAddress: address,
                         timeline: timeline
                     ),
-                    origin: ConnectionOrigin(endpoint: description, logger: context.logger),
+                    origin: ConnectionOrigin(endpoint: description, in: context),
                     on: loop
                 )
             case .closed:

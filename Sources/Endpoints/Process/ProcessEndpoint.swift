@@ -99,7 +99,7 @@ public struct ProcessEndpoint: ClientEndpoint, EndpointKind, Hashable {
         return Connection(
             transport,
             facts: ConnectionFacts(localAddress: address, remoteAddress: address),
-            origin: ConnectionOrigin(endpoint: description, logger: context.logger),
+            origin: ConnectionOrigin(endpoint: description, in: context),
             on: loop
         )
     }

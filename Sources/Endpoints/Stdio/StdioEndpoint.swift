@@ -35,7 +35,7 @@ public struct StdioEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, Hasha
         return Connection(
             try makeTransport("connect"),
             facts: Self.facts,
-            origin: ConnectionOrigin(endpoint: description, logger: context.logger),
+            origin: ConnectionOrigin(endpoint: description, in: context),
             on: EventLoop.current ?? context.loops.next()
         )
     }
