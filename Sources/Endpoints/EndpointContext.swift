@@ -16,6 +16,8 @@ public struct EndpointContext: Sendable {
 
     /// What prepares an accepted connection, in order.
     var stages: [ConnectionStage] = []
+    /// Sockets to use in place of new ones.
+    var inherited: InheritedSockets?
     /// For whom is connected, if not for this process itself.
     var relayed: RelayedAddresses?
 
