@@ -6,6 +6,8 @@ let package = Package(
     products: [
         .library(name: "Endpoints", targets: ["Endpoints"]),
         .library(name: "EndpointsService", targets: ["EndpointsService"]),
+        .library(name: "EndpointsMetrics", targets: ["EndpointsMetrics"]),
+        .library(name: "EndpointsTracing", targets: ["EndpointsTracing"]),
         .library(name: "EndpointsTesting", targets: ["EndpointsTesting"]),
         .executable(name: "endpoint", targets: ["endpoint"]),
     ],
@@ -19,6 +21,10 @@ let package = Package(
             url: "https://github.com/swift-server/swift-service-lifecycle.git",
             from: "2.13.0"
         ),
+        // Only EndpointsMetrics builds it.
+        .package(url: "https://github.com/apple/swift-metrics.git", from: "2.5.0"),
+        // Only EndpointsTracing builds it.
+        .package(url: "https://github.com/apple/swift-distributed-tracing.git", from: "1.2.0"),
     ],
     targets: [
         .target(name: "CEndpoints"),
@@ -43,6 +49,17 @@ let package = Package(
                 "EventLoop",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
+        .target(
+            name: "EndpointsMetrics",
+            dependencies: ["Endpoints", .product(name: "Metrics", package: "swift-metrics")]
+        ),
+        .target(
+            name: "EndpointsTracing",
+            dependencies: [
+                "Endpoints",
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
             ]
         ),
         .target(
@@ -72,6 +89,22 @@ let package = Package(
         .testTarget(
             name: "EndpointsServiceTests",
             dependencies: ["CEndpoints", "Endpoints", "EndpointsService"]
+        ),
+        .testTarget(
+            name: "EndpointsMetricsTests",
+            dependencies: [
+                "Endpoints",
+                "EndpointsMetrics",
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
+            ]
+        ),
+        .testTarget(
+            name: "EndpointsTracingTests",
+            dependencies: [
+                "Endpoints",
+                "EndpointsTracing",
+                .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
+            ]
         ),
         .testTarget(
             name: "EndpointsTestingTests",

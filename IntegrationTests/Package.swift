@@ -4,18 +4,35 @@ import PackageDescription
 let package = Package(
     name: "swift-endpoints-integration",
     dependencies: [
-        .package(name: "swift-endpoints", path: "..")
+        .package(name: "swift-endpoints", path: ".."),
+        .package(
+            url: "https://github.com/swift-server/swift-service-lifecycle.git",
+            from: "2.13.0"
+        ),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.6.0"),
     ],
     targets: [
         // A kind that a third party could have written, over the public interface alone.
         .target(name: "WebSocketEndpoint"),
         .testTarget(name: "WebSocketEndpointTests", dependencies: ["WebSocketEndpoint"]),
+        // A server that tests restart and end while it serves.
+        .executableTarget(
+            name: "RestartingServer",
+            dependencies: [
+                .product(name: "Endpoints", package: "swift-endpoints"),
+                .product(name: "EndpointsService", package: "swift-endpoints"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ]
+        ),
         // Processes of other projects, and the tool, on the other side of a socket.
         .target(name: "RealPeers"),
         .testTarget(
             name: "RealPeersTests",
             dependencies: [
                 "RealPeers",
+                "RestartingServer",
                 .product(name: "Endpoints", package: "swift-endpoints"),
                 // Built with the tests, and found beside them.
                 .product(name: "endpoint", package: "swift-endpoints"),

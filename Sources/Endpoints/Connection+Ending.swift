@@ -233,6 +233,7 @@ extension Connection {
         if let timer = extras?.timer { loop.cancel(timer) }
         extras?.timer = nil
         base.close(on: loop, reset: reset)
+        observeClose()
         wakeAll()
     }
 }

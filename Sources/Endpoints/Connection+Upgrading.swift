@@ -30,7 +30,13 @@ extension Connection {
         }
         // Safe: it stays on the loop, with a connection of the same loop.
         nonisolated(unsafe) let wrapped = try wrap(transport)
-        let successor = Connection(wrapped, facts: facts ?? self.facts, origin: origin, on: loop)
+        let successor = Connection(
+            wrapped,
+            facts: facts ?? self.facts,
+            origin: origin,
+            on: loop,
+            isSuccessor: true
+        )
         successor.takeOver(from: self)
         let extras = makeExtras()
         if let timer = extras.timer { loop.cancel(timer) }
@@ -49,6 +55,7 @@ extension Connection {
         owner = old.owner
         isOwnerCancelled = old.isOwnerCancelled
         idleTimeout = old.idleTimeout
+        if let acceptTime = old.extras?.acceptTime { makeExtras().acceptTime = acceptTime }
     }
 
     /// The connection that this one has become.

@@ -73,7 +73,8 @@ public actor Connection: EventSource {
         _ transport: any Transport,
         facts: ConnectionFacts,
         origin: ConnectionOrigin,
-        on loop: EventLoop
+        on loop: EventLoop,
+        isSuccessor: Bool = false
     ) {
         self.transport = transport
         base = transport.base
@@ -83,6 +84,7 @@ public actor Connection: EventSource {
         self.loop = loop
         readGate = Gate(loop)
         lastActivity = 0  // Set when a limit is; the loop's own time is not ours to read here.
+        if !isSuccessor { origin.observer?.connectionOpened(at: origin.endpoint) }
     }
 
     /// A connection over a connected socket, which it owns from now on.
@@ -99,6 +101,7 @@ public actor Connection: EventSource {
         if phase == .closed { return }
         extras?.timer.map(loop.cancel)
         base.close(on: loop, reset: false)
+        observeClose()
         origin.logger.warning(
             "connection dropped without close",
             metadata: [
@@ -192,6 +195,10 @@ public actor Connection: EventSource {
         var successor: Connection?
         /// The idle limit while the connection is open, the limit of `close` while it closes.
         var timer: LoopTimer?
+        /// The limit of a served connection's whole life.
+        var lifeTimer: LoopTimer?
+        /// When it was accepted, for an observer.
+        var acceptTime: UInt64?
         /// A write was cut off: the stream is not whole.
         var isBroken = false
         /// Why writing is over, if it failed.

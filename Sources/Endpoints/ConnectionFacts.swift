@@ -120,10 +120,18 @@ public struct PeerCredentials: Sendable, Hashable {
 final class ConnectionOrigin: Sendable {
     let endpoint: String
     let logger: Logger
+    let observer: (any EndpointObserver)?
 
-    init(endpoint: String, logger: Logger) {
+    init(endpoint: String, logger: Logger, observer: (any EndpointObserver)? = nil) {
         self.endpoint = endpoint
         self.logger = logger
+        self.observer = observer
+    }
+
+    init(endpoint: String, in context: EndpointContext) {
+        self.endpoint = endpoint
+        logger = context.logger
+        observer = context.observer
     }
 }
 

@@ -17,6 +17,8 @@ struct ConnectionStage: Sendable {
     /// What a client does to get through it; `nil` if nobody has said.
     let client: ClientWrapper?
     let body: @Sendable (Connection) async throws -> Connection
+    /// Whether it tells where the connection really comes from.
+    var namesSource = false
 
     /// Runs the stage on a connection; whatever it throws names the stage and the peer.
     func run(_ connection: Connection) async throws -> Connection {

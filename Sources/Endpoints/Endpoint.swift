@@ -74,7 +74,7 @@ extension ClientEndpoint {
         in context: EndpointContext = EndpointContext(),
         _ body: nonisolated(nonsending) (Connection) async throws -> Result
     ) async throws -> Result {
-        let connection = try await connect(in: context)
+        let connection = try await connectObserved(in: context)
         do {
             let result = try await body(connection)
             await connection.closeShielded()

@@ -11,11 +11,15 @@ public struct EndpointContext: Sendable {
     public var logger: Logger
     /// Turns host names into addresses.
     public var resolver: any NameResolver
+    /// Is told what becomes of connections; nobody unless set.
+    public var observer: (any EndpointObserver)?
 
     /// What prepares an accepted connection, in order.
     var stages: [ConnectionStage] = []
     /// The outermost of the endpoints that wrap the one which listens, as errors and the log have it.
     private var wrapper: String?
+    /// Sockets to use in place of new ones.
+    var inherited: InheritedSockets?
     /// For whom is connected, if not for this process itself.
     var relayed: RelayedAddresses?
     /// Where to write down what happens on the way to a connection.

@@ -103,7 +103,9 @@ extension Listener {
         if preparations == nil { watchers.send(.accepted(facts.remoteAddress)) }
         // Safe: nobody else has the transport, and it has not been used.
         nonisolated(unsafe) let transport = transport
-        return Connection(transport, facts: facts, origin: origin, on: loops[turn])
+        let connection = Connection(transport, facts: facts, origin: origin, on: loops[turn])
+        connection.observeAccept()
+        return connection
     }
 
     /// A source has given its last connection; the last source ends the listener.

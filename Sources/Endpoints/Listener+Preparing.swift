@@ -11,19 +11,37 @@ import EventLoop
 final class Preparations {
     /// One connection on its way.
     final class Entry {
+        /// Never used again, as the place of an object in memory is.
+        let id: Int
         let connection: Connection
         var task: Task<Void, Never>?
-        init(_ connection: Connection) { self.connection = connection }
+
+        init(_ connection: Connection, id: Int) {
+            self.connection = connection
+            self.id = id
+        }
     }
-    static let mostAtOnce = 256
 
     let stages: [ConnectionStage]
+    /// How many may be under way.
+    var limit = ServeLimits().handshakes
+    /// Whom a source's rate keeps out.
+    var sources: SourceGuard?
     var underWay: [Entry] = []  // the oldest first
     var ready: [Connection] = []
+    private var lastID = 0
 
     init(_ stages: [ConnectionStage]) { self.stages = stages }
 
     var isEmpty: Bool { underWay.isEmpty && ready.isEmpty }
+
+    /// Puts a connection at the end of those under way.
+    func add(_ connection: Connection) -> Entry {
+        lastID += 1
+        let entry = Entry(connection, id: lastID)
+        underWay.append(entry)
+        return entry
+    }
 }
 
 extension Listener {
@@ -40,13 +58,12 @@ extension Listener {
     }
 
     private func prepare(_ connection: Connection, among preparations: Preparations) {
-        if preparations.underWay.count >= Preparations.mostAtOnce { evictOldest(of: preparations) }
-        let entry = Preparations.Entry(connection)
-        preparations.underWay.append(entry)
-        let stages = preparations.stages
-        let id = ObjectIdentifier(entry)
+        if preparations.underWay.count >= preparations.limit { evictOldest(of: preparations) }
+        let entry = preparations.add(connection)
+        let id = entry.id
+        let (stages, sources) = (preparations.stages, preparations.sources)
         entry.task = Task(executorPreference: connection.loop) {
-            let outcome = await connection.run(stages)
+            let outcome = await connection.run(stages, admittedBy: sources)
             await self.finishPreparing(id, outcome)
         }
     }
@@ -61,16 +78,16 @@ extension Listener {
                 .busy,
                 operation: "accept",
                 endpoint: origin.endpoint,
-                reason: "\(Preparations.mostAtOnce) connections are being prepared already"
+                reason: "\(preparations.limit) connections are being prepared already"
             )
         )
     }
 
-    private func finishPreparing(_ id: ObjectIdentifier, _ outcome: Result<Connection, any Error>)
+    private func finishPreparing(_ id: Int, _ outcome: Result<Connection, any Error>)
         async
     {
         guard let preparations,
-            let index = preparations.underWay.firstIndex(where: { ObjectIdentifier($0) == id })
+            let index = preparations.underWay.firstIndex(where: { $0.id == id })
         else {
             // Evicted, or the listener was closed; a success that came late is nobody's.
             if case .success(let connection) = outcome { connection.abort() }
@@ -87,9 +104,12 @@ extension Listener {
         wakeAcceptors()
     }
 
-    private func reportFailure(_ peer: SocketAddress, _ error: any Error) {
+    nonisolated func reportFailure(_ peer: SocketAddress, _ error: any Error) {
         watchers.send(.failed(peer, error))
-        origin.logger.info(
+        origin.observer?.connectionRefused(at: origin.endpoint, error)
+        let isFlood = (error as? EndpointError)?.code == .rateExceeded
+        origin.logger.log(
+            level: isFlood ? .debug : .info,
             "connection refused before it was ready",
             metadata: [
                 "endpoint": "\(origin.endpoint)", "remote": "\(peer)", "error": "\(error)",
@@ -113,13 +133,22 @@ extension Listener {
 }
 
 extension Connection {
-    /// Runs stages, each on what the one before made; resets the connection when one throws.
-    fileprivate func run(_ stages: [ConnectionStage]) async -> Result<Connection, any Error> {
+    /// Runs stages, each on what the one before made; resets the connection when one throws, or its
+    /// source connects too often.
+    fileprivate func run(
+        _ stages: [ConnectionStage],
+        admittedBy sources: SourceGuard?
+    ) async -> Result<Connection, any Error> {
         do {
             return .success(
                 try await withOwner { connection in
                     var current: Connection = connection
-                    for stage in stages { current = try await stage.run(current) }
+                    let isNamed = stages.contains { $0.namesSource }
+                    if !isNamed { try current.check(sources) }
+                    for stage in stages {
+                        current = try await stage.run(current)
+                        if stage.namesSource { try current.check(sources) }
+                    }
                     return current
                 }
             )
@@ -127,5 +156,9 @@ extension Connection {
             abort()
             return .failure(error)
         }
+    }
+
+    nonisolated func check(_ sources: SourceGuard?) throws {
+        try sources?.check(remoteAddress, endpoint: origin.endpoint)
     }
 }

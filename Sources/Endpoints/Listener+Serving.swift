@@ -18,14 +18,18 @@ final class ServeSession: Sendable {
     }
     private let state = Lock(State())
     private let loop: EventLoop
-    let limit: Int
+    private let limit: Int
+    let limits: ServeLimits
+    let sources: SourceGuard?
     /// Where the scope's task waits for a free place, and later for the end.
     ///
     /// On the loop.
     let gate: Gate
 
-    init(limit: Int, on loop: EventLoop) {
-        self.limit = max(limit, 1)
+    init(_ limits: ServeLimits, on loop: EventLoop) {
+        self.limits = limits
+        limit = max(limits.connections, 1)
+        sources = limits.sourceRate.map(SourceGuard.init)
         self.loop = loop
         gate = Gate(loop)
     }
@@ -98,12 +102,31 @@ extension Listener {
         maxConnections: Int = 100_000,
         _ handler: @escaping @Sendable (isolated Connection) async throws -> Void
     ) async throws {
-        let session = ServeSession(limit: maxConnections, on: loop)
+        try await serve(limits: ServeLimits(connections: maxConnections), handler)
+    }
+
+    /// Runs `handler` for each connection within limits; else as ``serve(maxConnections:_:)``.
+    ///
+    /// Of several calls at once on a listener with handshakes, the last one's `handshakes` and
+    /// `sourceRate` count.
+    ///
+    /// Cancellation: closes the listener, cancels the handlers, and throws when they have ended.
+    ///
+    /// - Parameters:
+    ///   - limits: What the clients may have.
+    ///   - handler: Runs on the connection's loop, isolated to it.
+    /// - Throws: `CancellationError`, or the ``EndpointError`` that ended the listener.
+    public nonisolated func serve(
+        limits: ServeLimits,
+        _ handler: @escaping @Sendable (isolated Connection) async throws -> Void
+    ) async throws {
+        let session = ServeSession(limits, on: loop)
         await withTaskExecutorPreference(loop) {
             await begin(session)
             await withDiscardingTaskGroup { group in
                 while let connection = await nextToServe(session) {
                     session.insert(connection)
+                    connection.limitTime(to: limits)
                     group.addTask(executorPreference: connection.loop) {
                         await connection.run(handler)
                         session.remove(connection)
@@ -128,7 +151,12 @@ extension Listener {
         (waiters + drainers + sessions.map(\.gate)).map(\.call).filter { $0.operation != .none }
     }
 
-    private func begin(_ session: ServeSession) { sessions.append(session) }
+    private func begin(_ session: ServeSession) {
+        sessions.append(session)
+        guard let preparations else { return }
+        preparations.limit = Swift.max(session.limits.handshakes, 1)
+        preparations.sources = session.sources
+    }
 
     private func end(_ session: ServeSession) {
         sessions.removeAll { $0 === session }
@@ -137,10 +165,21 @@ extension Listener {
 
     /// The next connection, when there is a place for it.
     private nonisolated(nonsending) func nextToServe(_ session: ServeSession) async -> Connection? {
-        while mustWaitForPlace(in: session) && !Task.isCancelled {
-            await waitForPlace(in: session)
+        while true {
+            while mustWaitForPlace(in: session) && !Task.isCancelled {
+                await waitForPlace(in: session)
+            }
+            guard !session.isAbandoned, let connection = await accept() else { return nil }
+            // Those with stages were asked before them.
+            guard preparations == nil, let sources = session.sources else { return connection }
+            do {
+                try connection.check(sources)
+                return connection
+            } catch {
+                connection.abort()
+                reportFailure(connection.remoteAddress, error)
+            }
         }
-        return session.isAbandoned ? nil : await accept()
     }
 
     private func waitForPlace(in session: ServeSession) async {
@@ -186,6 +225,7 @@ extension Connection {
     /// of memory, or every idle connection holds a second.
     func run(_ handler: @Sendable (isolated Connection) async throws -> Void) async {
         own()
+        observeHandler()
         do {
             try await handler(self)
         } catch {
@@ -193,6 +233,7 @@ extension Connection {
         }
         disown()
         await closeShielded()
+        endLife()
     }
 
     /// Logs what a handler threw.
@@ -214,14 +255,19 @@ extension Connection {
 ///
 /// Cancellation: closes all listeners, cancels the handlers, and throws when they have ended.
 ///
+/// - Parameters:
+///   - listeners: Where connections come from.
+///   - limits: What the clients of each listener may have; the usual unless told.
+///   - handler: Runs on the connection's loop, isolated to it.
 /// - Throws: `CancellationError`, or the ``EndpointError`` that ended a listener.
 public func serve(
     on listeners: [Listener],
+    limits: ServeLimits = ServeLimits(),
     _ handler: @escaping @Sendable (isolated Connection) async throws -> Void
 ) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
         for listener in listeners {
-            group.addTask { try await listener.serve(handler) }
+            group.addTask { try await listener.serve(limits: limits, handler) }
         }
         try await group.waitForAll()
     }
@@ -238,8 +284,22 @@ extension ServerEndpoint {
         maxConnections: Int = 100_000,
         _ handler: @escaping @Sendable (isolated Connection) async throws -> Void
     ) async throws {
+        let limits = ServeLimits(connections: maxConnections)
+        try await serve(in: context, limits: limits, handler)
+    }
+
+    /// Listens, and serves what connects within limits; see ``Listener/serve(limits:_:)``.
+    ///
+    /// Cancellation: closes the listener, cancels the handlers, and throws when they have ended.
+    ///
+    /// - Throws: `CancellationError`, or the ``EndpointError`` of `listen` or the listener.
+    public func serve(
+        in context: EndpointContext = EndpointContext(),
+        limits: ServeLimits,
+        _ handler: @escaping @Sendable (isolated Connection) async throws -> Void
+    ) async throws {
         let listener = try await listen(in: context)
-        try await listener.serve(maxConnections: maxConnections, handler)
+        try await listener.serve(limits: limits, handler)
         await listener.close()
     }
 }

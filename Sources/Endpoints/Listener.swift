@@ -66,7 +66,7 @@ public actor Listener {
         nonisolated(unsafe) let sources = sources
         return Listener(
             sources,
-            origin: ConnectionOrigin(endpoint: endpoint, logger: context.logger),
+            origin: ConnectionOrigin(endpoint: endpoint, in: context),
             on: EventLoop.current ?? context.loops.next(),
             loops: context.loops.loops,
             stages: context.stages

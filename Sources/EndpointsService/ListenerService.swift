@@ -11,7 +11,7 @@ import ServiceLifecycle
 
 /// Serves an endpoint for as long as its service group runs.
 ///
-/// It listens when the group runs it, and runs the handler as ``/Endpoints/Listener/serve(maxConnections:_:)``
+/// It listens when the group runs it, and runs the handler as ``/Endpoints/Listener/serve(limits:_:)``
 /// does. On graceful shutdown it takes no more connections, waits for the handlers, and aborts those
 /// that take too long.
 ///
@@ -20,7 +20,7 @@ public final class ListenerService: Service, CustomStringConvertible {
     /// Where it listens.
     public let endpoint: any ServerEndpoint
     private let context: EndpointContext
-    private let maxConnections: Int
+    private let limits: ServeLimits
     private let drain: Duration
     private let handler: @Sendable (isolated Connection) async throws -> Void
     private let start = ServiceStart()
@@ -30,20 +30,20 @@ public final class ListenerService: Service, CustomStringConvertible {
     /// - Parameters:
     ///   - endpoint: Where to listen.
     ///   - context: Loops, logger and resolver; the shared ones unless told.
-    ///   - maxConnections: How many connections may be open at once; more wait in the kernel's queue.
+    ///   - limits: What the clients may have; the usual unless told.
     ///   - drain: How long handlers may go on after a graceful shutdown has begun; 30 s unless
     ///     told. Zero aborts them at once.
     ///   - handler: Runs for each connection, isolated to it.
     public init(
         _ endpoint: some ServerEndpoint,
         in context: EndpointContext = EndpointContext(),
-        maxConnections: Int = 100_000,
+        limits: ServeLimits = ServeLimits(),
         drain: Duration = .seconds(30),
         _ handler: @escaping @Sendable (isolated Connection) async throws -> Void
     ) {
         self.endpoint = endpoint
         self.context = context
-        self.maxConnections = maxConnections
+        self.limits = limits
         self.drain = drain
         self.handler = handler
     }
@@ -54,7 +54,7 @@ public final class ListenerService: Service, CustomStringConvertible {
     ///   - string: Where to listen, such as `tcp:8080`.
     ///   - registry: The kinds that the string may name; the library's own unless told.
     ///   - context: Loops, logger and resolver; the shared ones unless told.
-    ///   - maxConnections: How many connections may be open at once; more wait in the kernel's queue.
+    ///   - limits: What the clients may have; the usual unless told.
     ///   - drain: How long handlers may go on after a graceful shutdown has begun; 30 s unless
     ///     told. Zero aborts them at once.
     ///   - handler: Runs for each connection, isolated to it.
@@ -63,14 +63,14 @@ public final class ListenerService: Service, CustomStringConvertible {
         _ string: String,
         registry: EndpointRegistry = .standard,
         in context: EndpointContext = EndpointContext(),
-        maxConnections: Int = 100_000,
+        limits: ServeLimits = ServeLimits(),
         drain: Duration = .seconds(30),
         _ handler: @escaping @Sendable (isolated Connection) async throws -> Void
     ) throws {
         self.init(
             try serverFromString(string, in: registry),
             in: context,
-            maxConnections: maxConnections,
+            limits: limits,
             drain: drain,
             handler
         )
@@ -99,7 +99,7 @@ public final class ListenerService: Service, CustomStringConvertible {
         guard let listener = try await listen() else { return }
         // Leaving the scope cancels the child task, and waits for it.
         async let _: Void = drainOnShutdown(listener)
-        try await listener.serve(maxConnections: maxConnections, handler)
+        try await listener.serve(limits: limits, handler)
     }
 
     /// Begins to listen; `nil` if a graceful shutdown came first.

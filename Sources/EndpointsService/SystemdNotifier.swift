@@ -97,6 +97,16 @@ public struct SystemdNotifier: Sendable {
     /// - Throws: ``EndpointError``, or `CancellationError`.
     public func watchdog() async throws { try await send(["WATCHDOG=1"]) }
 
+    /// Tells that another process is the service's main one from now on: `MAINPID=…`.
+    ///
+    /// For a hot restart. The unit needs `NotifyAccess=all`, so that the successor is heard, too.
+    ///
+    /// - Parameter process: Its number.
+    /// - Throws: ``EndpointError``, or `CancellationError`.
+    public func mainProcess(_ process: Int32) async throws {
+        try await send(["MAINPID=\(process)"])
+    }
+
     /// Has systemd keep copies of descriptors, and pass them to the next process: `FDSTORE=1`.
     ///
     /// The next process gets them as it gets sockets (sd_listen_fds(3)), by this name. The unit needs
@@ -136,11 +146,16 @@ public struct SystemdNotifier: Sendable {
     }
 
     private func checked(_ name: String) throws -> String {
-        let isFine = name.utf8.allSatisfy { (33...126).contains($0) && $0 != UInt8(ascii: ":") }
-        guard isFine, (1...255).contains(name.utf8.count) else {
+        guard Self.isName(name) else {
             throw refused("a name has 1 to 255 printable ASCII characters and no colon")
         }
         return name
+    }
+
+    /// Whether a descriptor may have this name (sd_notify(3), FDNAME).
+    static func isName(_ name: String) -> Bool {
+        let isFine = name.utf8.allSatisfy { (33...126).contains($0) && $0 != UInt8(ascii: ":") }
+        return isFine && (1...255).contains(name.utf8.count)
     }
 
     private func refused(_ reason: String) -> EndpointError {

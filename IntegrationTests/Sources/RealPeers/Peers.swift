@@ -92,11 +92,16 @@ public final class Peers: Sendable {
         return try start([python, "\(Self.folder)/Peers/\(script)"] + arguments)
     }
 
+    /// Another program of this package, as it was built with the tests.
+    public static func program(_ name: String) -> String {
+        let tests = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        return tests.appendingPathComponent(name).path
+    }
+
     /// The tool: beside the tests that run, unless ENDPOINT names another build of it.
     public static let toolPath: String = {
         if let path = ProcessInfo.processInfo.environment["ENDPOINT"] { return path }
-        let tests = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-        return tests.appendingPathComponent("endpoint").path
+        return program("endpoint")
     }()
 
     /// `IntegrationTests`.

@@ -126,6 +126,7 @@ static inline int endpoints_set_nonblocking(int fd) {
   return flags < 0 ? -errno : (int)endpoints_result(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 static inline int endpoints_set_close_on_exec(int fd) { return (int)endpoints_result(fcntl(fd, F_SETFD, FD_CLOEXEC)); }
+static inline int endpoints_duplicate(int fd) { return (int)endpoints_result(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 static inline int endpoints_close(int fd) { return (int)endpoints_result(close(fd)); }
 static inline int endpoints_eventfd(void) { return (int)endpoints_result(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)); }
 

@@ -23,3 +23,20 @@ int endpoints_reap(int pid, int waits, int *code, int *signal);
 // The number that names this process and never another one (pidfs, Linux 6.9); 0 where there is none.
 uint64_t endpoints_process_identity(void);
 static inline int endpoints_kill_group(int pid, int number) { return (int)endpoints_result(kill(-pid, number)); }
+
+// The environment: NULL-terminated, and not to be changed meanwhile.
+static inline char **endpoints_environment(void) {
+  extern char **environ;
+  return environ;
+}
+// How a successor is started: in our process group, with 0, 1 and 2 as they are and `descriptors` as 3 and up. The child
+// writes its own number, in decimal, to `pid_text`, which is a part of `environment`.
+struct endpoints_successor {
+  const char *program;
+  char *const *arguments, *const *environment;
+  char *pid_text;
+  const int *descriptors;
+  int count;
+};
+// Answers its pid, or -errno, that of its exec too.
+int endpoints_successor_start(const struct endpoints_successor *successor);

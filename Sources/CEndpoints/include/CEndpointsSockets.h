@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,6 +145,7 @@ static inline int endpoints_fstat(int fd, struct endpoints_file *file) {
 }
 static inline int endpoints_is_socket(uint32_t mode) { return S_ISSOCK(mode); }
 static inline int endpoints_is_link(uint32_t mode) { return S_ISLNK(mode); }
+static inline int endpoints_rename(const char *from, const char *to) { return (int)endpoints_result(rename(from, to)); }
 static inline int endpoints_symlink(const char *text, const char *path) {
   return (int)endpoints_result(symlink(text, path));
 }

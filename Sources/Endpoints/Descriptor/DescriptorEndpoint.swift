@@ -62,7 +62,7 @@ public struct DescriptorEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, 
         return Connection.make(
             OwnedDescriptor(descriptor),
             facts: facts,
-            origin: ConnectionOrigin(endpoint: redacted, logger: context.logger),
+            origin: ConnectionOrigin(endpoint: redacted, in: context),
             on: EventLoop.current ?? context.loops.next()
         )
     }

@@ -107,7 +107,7 @@ public struct MemoryClientEndpoint: ClientEndpoint, EndpointKind, Hashable {
                         remoteAddress: address,
                         timeline: timeline
                     ),
-                    origin: ConnectionOrigin(endpoint: redacted, logger: context.logger),
+                    origin: ConnectionOrigin(endpoint: redacted, in: context),
                     on: loop
                 )
             case .closed:

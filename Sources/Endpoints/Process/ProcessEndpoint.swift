@@ -99,7 +99,7 @@ public struct ProcessEndpoint: ClientEndpoint, EndpointKind, Hashable {
         return Connection(
             transport,
             facts: ConnectionFacts(localAddress: address, remoteAddress: address),
-            origin: ConnectionOrigin(endpoint: redacted, logger: context.logger),
+            origin: ConnectionOrigin(endpoint: redacted, in: context),
             on: loop
         )
     }

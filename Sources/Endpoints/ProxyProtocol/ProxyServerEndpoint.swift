@@ -60,7 +60,7 @@ public struct ProxyServerEndpoint: ServerEndpoint, EndpointKind {
             )
         }
         let (from, limit) = (from, limit)
-        let prepared = context.naming(self).preparing(
+        var prepared = context.naming(self).preparing(
             "PROXY header",
             timeout: timeout,
             client: { ProxyClientEndpoint($0) },
@@ -75,6 +75,7 @@ public struct ProxyServerEndpoint: ServerEndpoint, EndpointKind {
                 return try await connection.takingProxyHeader(limit: limit)
             }
         )
+        prepared.stages[prepared.stages.count - 1].namesSource = true
         return try await endpoint.listen(in: prepared)
     }
 }

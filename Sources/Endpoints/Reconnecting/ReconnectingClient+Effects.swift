@@ -124,6 +124,7 @@ extension ReconnectingClient {
         let delay = retry.delay(afterFailures: failures, using: &random)
         if let error { lastError = error }
         wait = (delay, error, time.stopwatch())
+        observer?.willReconnect(to: source.name, after: delay, error)
         timer = Task {
             await time.sleep(delay)
             if !Task.isCancelled { apply(.waitEnded) }

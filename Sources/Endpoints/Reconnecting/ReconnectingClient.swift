@@ -24,6 +24,7 @@ public actor ReconnectingClient<Instance: Sendable>: CustomStringConvertible {
     let time: ReconnectingTime
     let retry: RetryPolicy
     let logger: Logger
+    let observer: (any EndpointObserver)?
     var random: any RandomNumberGenerator & Sendable
 
     var machine: ReconnectingState
@@ -77,7 +78,8 @@ public actor ReconnectingClient<Instance: Sendable>: CustomStringConvertible {
             retry: retry,
             time: clock.map { ReconnectingTime($0) } ?? ReconnectingTime(context.loops),
             random: random,
-            logger: context.logger
+            logger: context.logger,
+            observer: context.observer
         )
     }
 
@@ -86,13 +88,15 @@ public actor ReconnectingClient<Instance: Sendable>: CustomStringConvertible {
         retry: RetryPolicy,
         time: ReconnectingTime,
         random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator(),
-        logger: Logger = Logger(label: "endpoints")
+        logger: Logger = Logger(label: "endpoints"),
+        observer: (any EndpointObserver)? = nil
     ) {
         self.source = source
         self.retry = retry
         self.time = time
         self.random = random
         self.logger = logger
+        self.observer = observer
         machine = ReconnectingState(resetAfter: retry.resetAfter)
     }
 

@@ -31,7 +31,7 @@ extension ReconnectingSource {
     ) {
         name = endpoint.redacted
         connect = {
-            let connection = try await endpoint.connect(in: context)
+            let connection = try await endpoint.connectObserved(in: context)
             return Opened(
                 prepare: { try await prepare(connection) },
                 ended: { try await connection.ended() },

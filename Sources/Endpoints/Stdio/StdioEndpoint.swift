@@ -35,7 +35,7 @@ public struct StdioEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, Hasha
         return Connection(
             try makeTransport("connect", redacted),
             facts: Self.facts,
-            origin: ConnectionOrigin(endpoint: redacted, logger: context.logger),
+            origin: ConnectionOrigin(endpoint: redacted, in: context),
             on: EventLoop.current ?? context.loops.next()
         )
     }

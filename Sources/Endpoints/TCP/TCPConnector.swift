@@ -52,7 +52,7 @@ enum TCPConnector {
             remoteAddress: connected.address,
             timeline: connected.timeline
         )
-        let origin = ConnectionOrigin(endpoint: endpoint, logger: context.logger)
+        let origin = ConnectionOrigin(endpoint: endpoint, in: context)
         return Connection.make(descriptor, facts: facts, origin: origin, on: loop)
     }
 

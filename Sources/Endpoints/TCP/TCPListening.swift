@@ -28,6 +28,9 @@ enum TCPListening {
         endpoint: String,
         in context: EndpointContext
     ) async throws -> Listener {
+        if let listener = context.inherited?.listener(endpoint: endpoint, in: context) {
+            return listener
+        }
         let address = try await address(
             port: port,
             interface: interface,

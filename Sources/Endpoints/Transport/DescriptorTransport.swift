@@ -98,7 +98,7 @@ extension Connection {
                 output: DescriptorEnd(owning: OwnedDescriptor(output))
             ),
             facts: ConnectionFacts(localAddress: address, remoteAddress: address),
-            origin: ConnectionOrigin(endpoint: name, logger: context.logger),
+            origin: ConnectionOrigin(endpoint: name, in: context),
             on: EventLoop.current ?? context.loops.next()
         )
     }

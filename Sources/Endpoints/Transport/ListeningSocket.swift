@@ -1,4 +1,5 @@
 import CEndpoints
+import Synchronization
 
 /// A socket that listens, and what must be undone when it stops.
 final class ListeningSocket: Sendable {
@@ -6,7 +7,11 @@ final class ListeningSocket: Sendable {
     /// Where it listens; port and path are the real ones.
     let address: SocketAddress
     /// Whether others hold the socket too, and will take what waits in its queue.
-    let isShared: Bool
+    var isShared: Bool {
+        get { shared.load(ordering: .relaxed) }
+        set { shared.store(newValue, ordering: .relaxed) }
+    }
+    private let shared: Atomic<Bool>
     /// Removes what listening has left in the file system.
     private let cleanUp: (@Sendable () -> Void)?
 
@@ -18,10 +23,11 @@ final class ListeningSocket: Sendable {
     ) {
         self.descriptor = descriptor
         self.address = address
-        self.isShared = isShared
+        shared = Atomic(isShared)
         self.cleanUp = cleanUp
     }
 
     // The descriptor, a stored property, is closed after this: a path is gone before its socket is.
-    deinit { cleanUp?() }
+    // Others that hold it still use the path.
+    deinit { if !isShared { cleanUp?() } }
 }

@@ -6,18 +6,16 @@ import CEndpoints
 import EventLoop
 
 final class SocketSource: ConnectionSource {
-    private var socket: ListeningSocket?
+    private(set) var socket: ListeningSocket?
     private var isRegistered = false
     private let isUNIX: Bool
     private let isUnspecified: Bool
-    private let isQueueShared: Bool
-    override var isShared: Bool { isQueueShared }
+    override var isShared: Bool { socket?.isShared ?? false }
 
     init(_ socket: ListeningSocket) {
         self.socket = socket
         isUNIX = socket.address.path != nil
         isUnspecified = socket.address.isUnspecified
-        isQueueShared = socket.isShared
         super.init(socket.address)
     }
 
@@ -52,7 +50,9 @@ final class SocketSource: ConnectionSource {
 
     override func close(on loop: EventLoop) {
         guard let socket else { return }
-        if isRegistered { loop.deregister(socket.descriptor.rawValue, closing: true) }
+        // Another's copy would keep it in the readiness source.
+        let closing = !socket.isShared
+        if isRegistered { loop.deregister(socket.descriptor.rawValue, closing: closing) }
         isRegistered = false
         self.socket = nil
     }

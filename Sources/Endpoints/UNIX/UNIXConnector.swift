@@ -49,7 +49,7 @@ enum UNIXConnector {
             timeline: timeline,
             peerCredentials: PeerCredentials(of: descriptor.rawValue)
         )
-        let origin = ConnectionOrigin(endpoint: endpoint, logger: context.logger)
+        let origin = ConnectionOrigin(endpoint: endpoint, in: context)
         return Connection.make(descriptor, facts: facts, origin: origin, on: loop)
     }
 

@@ -35,6 +35,13 @@ enum UNIXListening {
         in context: EndpointContext
     ) async throws -> Listener {
         try Task.checkCancellation()
+        if let inherited = context.inherited, inherited.isUnused {
+            let cleanUp = try takeOver(path, lockfile: lockfile, endpoint: endpoint)
+            if let listener = inherited.listener(endpoint: endpoint, in: context, cleanUp: cleanUp)
+            {
+                return listener
+            }
+        }
         let socket = try bind(
             path: path,
             mode: mode,
@@ -105,6 +112,22 @@ enum UNIXListening {
         } catch {
             lock?.release()
             throw error
+        }
+    }
+
+    /// Takes charge of the path of a socket that another process has bound: of what removes it.
+    private static func takeOver(
+        _ path: String,
+        lockfile: Bool,
+        endpoint: String
+    ) throws -> (@Sendable () -> Void)? {
+        if SocketAddress(path: path).isAbstract { return nil }
+        let file = try BoundPath(path, endpoint: endpoint)
+        let lock = lockfile ? UNIXLockFile(forSocket: path) : nil
+        try lock?.takeOver(endpoint: endpoint)
+        return {
+            file.remove()
+            lock?.release()
         }
     }
 

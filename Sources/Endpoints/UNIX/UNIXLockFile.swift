@@ -142,6 +142,24 @@ struct UNIXLockFile: Sendable {
         }
     }
 
+    /// Takes the lock from a predecessor that has given this process its socket, without a moment in
+    /// which nobody holds it.
+    func takeOver(endpoint: String) throws {
+        let ours = "\(path).\(getpid())"
+        _ = endpoints_unlink(ours)
+        var result = endpoints_symlink(String(getpid()), ours)
+        if result == 0 { result = endpoints_rename(ours, path) }
+        guard result == 0 else {
+            throw EndpointError(
+                errno: result,
+                operation: "listen",
+                endpoint: endpoint,
+                reason: "cannot take over the lock file \(path)"
+            )
+        }
+        Self.ours.withLock { _ = $0.insert(path) }
+    }
+
     /// Gives the lock back, if it is still the one that this process made.
     func release() {
         guard Self.ours.withLock({ $0.contains(path) }) else { return }

@@ -1,0 +1,309 @@
+// A new process takes over the listening sockets, and no connection is refused, because the sockets
+// are open all the time: what the old process does not accept waits in their queues for the new one.
+//
+//   old: start the new one, with copies of the sockets as descriptors from 3 on (LISTEN_FDS) …
+//   new: listen on what was inherited by the name, and say so (a byte in a pipe)
+//   old: … hear that, accept no more, let the connections end, exit
+//
+// The old one goes on as before if the new one ends first, or says nothing in time. The names and
+// numbers are those of sd_listen_fds(3): so a socket from systemd, or out of its descriptor store, is
+// taken in the same way.
+//
+// Close-on-exec stays set on every descriptor of the old process; the copies lose it in the child,
+// after the fork, so that no other child of the process can inherit one.
+
+import CEndpoints
+import Endpoints
+import EventLoop
+
+/// Hands the listening sockets of this process to the one that comes after it.
+///
+/// ```swift
+/// let restart = HotRestart()
+/// let service = ListenerService(restart.endpoint(try serverFromString("tcp:8080"), name: "web")) { … }
+/// // when it listens:
+/// try restart.ready()
+/// // to restart:
+/// try await restart.startSuccessor()
+/// await group.triggerGracefulShutdown()
+/// ```
+///
+/// The first process binds; each one after it finds the sockets by their names.
+public final class HotRestart: Sendable {
+    /// What the process was started with by its predecessor: the end of a pipe, or -1.
+    private static let readyPipe = Lock<Int32>(takeReadyPipe())
+    /// Where the predecessor's descriptor is named.
+    private static let variable = "ENDPOINTS_READY_FD"
+    /// Whether this process was started by ``startSuccessor(_:arguments:within:)`` of another.
+    public static let isSuccessor: Bool = readyPipe.withLock { $0 >= 0 }
+
+    private struct Held {
+        var name: String
+        weak var listener: Listener?
+    }
+    private let held = Lock<[Held]>([])
+    private let executable: String
+
+    /// Makes one for this process.
+    public init() {
+        _ = Self.isSuccessor
+        executable = Self.path(ofLink: "/proc/self/exe") ?? CommandLine.arguments.first ?? ""
+    }
+
+    // MARK: listening
+
+    /// The same endpoint, whose sockets go on in the next process.
+    ///
+    /// It listens on the sockets of that name with which the process was started, or else makes them.
+    /// The endpoint may be a wrapper, such as `tls:` or `haproxy:`; what listens in the end must be a
+    /// TCP or UNIX socket.
+    ///
+    /// - Parameters:
+    ///   - endpoint: Where to listen.
+    ///   - name: The sockets' name: up to 255 printable ASCII characters, no colon; one for each
+    ///     endpoint.
+    /// - Returns: The endpoint.
+    public func endpoint(_ endpoint: some ServerEndpoint, name: String) -> some ServerEndpoint {
+        RestartableEndpoint(endpoint: endpoint, name: name, restart: self)
+    }
+
+    fileprivate func listen(
+        at endpoint: some ServerEndpoint,
+        name: String,
+        in context: EndpointContext
+    ) async throws -> Listener {
+        guard SystemdNotifier.isName(name) else {
+            throw EndpointError(
+                .invalidArgument,
+                operation: "listen",
+                endpoint: "\(endpoint)",
+                reason: "\"\(name)\" is no name of a descriptor",
+                advice: "it has 1 to 255 printable ASCII characters and no colon"
+            )
+        }
+        let inherited = try InheritedSockets.ofProcess(name: name, isShared: !Self.isSuccessor)
+        guard let inherited else {
+            let listener = try await endpoint.listen(in: context)
+            hold(listener, name)
+            return listener
+        }
+        let listener = try await endpoint.listen(in: context.inheriting(inherited))
+        if inherited.isUnused {
+            await listener.close()
+            throw EndpointError(
+                .invalidArgument,
+                operation: "listen",
+                endpoint: "\(endpoint)",
+                reason: "it cannot use the socket \"\(name)\" that the process was started with"
+            )
+        }
+        hold(listener, name)
+        return listener
+    }
+
+    private func hold(_ listener: Listener, _ name: String) {
+        held.withLock { held in
+            held.removeAll { $0.listener == nil }
+            held.append(Held(name: name, listener: listener))
+        }
+    }
+
+    /// The sockets of all listeners that are open, as copies, and their names.
+    private func share() async throws -> [(name: String, listener: Listener, copies: [Int32])] {
+        var shared: [(name: String, listener: Listener, copies: [Int32])] = []
+        for (name, listener) in held.withLock({ $0.map { ($0.name, $0.listener) } }) {
+            guard let listener else { continue }
+            do {
+                shared.append((name, listener, try await listener.shareSockets()))
+            } catch let error as EndpointError where error.code == .closed {
+                continue
+            } catch {
+                for copy in shared.flatMap(\.copies) { _ = endpoints_close(copy) }
+                throw error
+            }
+        }
+        return shared
+    }
+
+    // MARK: systemd's store
+
+    /// Has systemd keep the sockets, and start the next process with them.
+    ///
+    /// The unit needs `FileDescriptorStoreMax=`. From then on the queues of the sockets outlive the
+    /// process: `systemctl restart` refuses no connection.
+    ///
+    /// Cancellation: some of the sockets may have been stored.
+    ///
+    /// - Parameter notifier: Whom to tell.
+    /// - Throws: ``EndpointError``, or `CancellationError`.
+    public func store(in notifier: SystemdNotifier) async throws {
+        guard notifier.isActive else { return }
+        let shared = try await share()
+        defer { for copy in shared.flatMap(\.copies) { _ = endpoints_close(copy) } }
+        for (name, _, copies) in shared { try await notifier.store(copies, name: name) }
+    }
+
+    // MARK: the successor's side
+
+    /// Tells the predecessor, if there is one, that this process listens; it goes then.
+    ///
+    /// A second call does nothing. A predecessor that is gone already is no error.
+    public func ready() {
+        Self.readyPipe.withLock { pipe in
+            guard pipe >= 0 else { return }
+            _ = endpoints_write(pipe, [1], 1)
+            _ = endpoints_close(pipe)
+            pipe = -1
+        }
+    }
+
+    private static func takeReadyPipe() -> Int32 {
+        guard let text = getenv(variable).map({ String(cString: $0) }) else { return -1 }
+        unsetenv(variable)
+        // Only with the sockets, which name their process: else it is a grandchild's.
+        guard let pipe = Int32(text), pipe > 2,
+            getenv("LISTEN_PID").map({ String(cString: $0) }) == "\(getpid())"
+        else { return -1 }
+        _ = endpoints_set_close_on_exec(pipe)
+        return pipe
+    }
+
+    private static func path(ofLink link: String) -> String? {
+        var bytes = [CChar](repeating: 0, count: 4096)
+        let count = readlink(link, &bytes, bytes.count)
+        guard count > 0 else { return nil }
+        return String(decoding: bytes[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    // MARK: the predecessor's side
+
+    /// Starts the process that takes over, and returns when it says that it listens (``ready()``).
+    ///
+    /// Both accept then, until this one's listeners are closed or drained; what waits in the queues
+    /// is the successor's. If the successor ends or says nothing in time, all is as before.
+    ///
+    /// It inherits standard input, output and error, the environment, and the process group, and is a
+    /// child of this process until that ends.
+    ///
+    /// Cancellation: ends the successor.
+    ///
+    /// - Parameters:
+    ///   - program: The path of the program; that of this process unless told, which may be another
+    ///     file by now.
+    ///   - arguments: Its arguments, after the name; those of this process unless told.
+    ///   - timeout: How long it may take to listen; 30 s unless told.
+    /// - Returns: The successor's number, for ``SystemdNotifier/mainProcess(_:)``.
+    /// - Throws: ``EndpointError``: of the system, if the program cannot be run; `unavailable` if it
+    ///   ended first; `timedOut`; or `CancellationError`.
+    @discardableResult
+    public func startSuccessor(
+        _ program: String? = nil,
+        arguments: [String]? = nil,
+        within timeout: Duration = .seconds(30)
+    ) async throws -> Int32 {
+        let program = program ?? executable
+        let shared = try await share()
+        var ends: [Int32] = [-1, -1]
+        let made = endpoints_pipe(&ends)
+        let ownEnd = OwnedEnd(ends[0])
+        var process: Int32 = made
+        if made == 0 {
+            process = Successor(
+                program: program,
+                arguments: arguments ?? Array(CommandLine.arguments.dropFirst()),
+                sockets: shared.flatMap { entry in entry.copies.map { (entry.name, $0) } },
+                readyPipe: ends[1],
+                variable: Self.variable
+            ).start()
+            _ = endpoints_close(ends[1])
+        }
+        for copy in shared.flatMap(\.copies) { _ = endpoints_close(copy) }
+        do {
+            guard process > 0 else {
+                throw EndpointError(errno: process, operation: "start", endpoint: program)
+            }
+            try await waitUntilReady(ownEnd, program, within: timeout)
+            return process
+        } catch {
+            if process > 0 { end(process) }
+            for (_, listener, _) in shared { await listener.unshareSockets() }
+            throw error
+        }
+    }
+
+    private func waitUntilReady(
+        _ pipe: OwnedEnd,
+        _ program: String,
+        within timeout: Duration
+    ) async throws {
+        do {
+            try await withTimeout(timeout) {
+                guard try await pipe.waitForByte() else {
+                    throw EndpointError(
+                        .unavailable,
+                        operation: "start",
+                        endpoint: program,
+                        reason: "it ended before it was ready"
+                    )
+                }
+            }
+        } catch let error as TimeoutError {
+            throw EndpointError(
+                .timedOut,
+                operation: "start",
+                endpoint: program,
+                reason: "not ready after \(error.duration)"
+            )
+        }
+    }
+
+    /// Ends a successor that is of no use.
+    private func end(_ process: Int32) {
+        _ = kill(process, SIGKILL)
+        var code: Int32 = 0
+        var signal: Int32 = 0
+        _ = endpoints_reap(process, 1, &code, &signal)
+    }
+}
+
+private struct RestartableEndpoint<Inner: ServerEndpoint>: ServerEndpoint {
+    let endpoint: Inner
+    let name: String
+    let restart: HotRestart
+
+    var description: String { endpoint.description }
+
+    func listen(in context: EndpointContext) async throws -> Listener {
+        try await restart.listen(at: endpoint, name: name, in: context)
+    }
+}
+
+/// Our end of the pipe by which a successor says that it is ready.
+private final class OwnedEnd: Sendable {
+    private let descriptor: Int32
+
+    init(_ descriptor: Int32) {
+        self.descriptor = descriptor
+        _ = endpoints_set_nonblocking(descriptor)
+    }
+
+    deinit { if descriptor >= 0 { _ = endpoints_close(descriptor) } }
+
+    /// Waits for a byte; false if the other end was closed without.
+    func waitForByte() async throws -> Bool {
+        var byte: UInt8 = 0
+        while true {
+            let count = endpoints_read(descriptor, &byte, 1)
+            if count >= 0 { return count == 1 }
+            guard count == -Int(EAGAIN) else {
+                throw EndpointError(
+                    errno: Int32(count),
+                    operation: "wait for",
+                    endpoint: "successor"
+                )
+            }
+            let loop = EventLoop.current ?? EventLoopGroup.shared.next()
+            _ = try await loop.nextEvent(of: descriptor)
+        }
+    }
+}
