@@ -8,8 +8,19 @@ let package = Package(
     ],
     targets: [
         // A kind that a third party could have written, over the public interface alone.
-        .target(name: "WebSocketEndpoint"),
-        .testTarget(name: "WebSocketEndpointTests", dependencies: ["WebSocketEndpoint"]),
+        .target(
+            name: "WebSocketEndpoint",
+            dependencies: [.product(name: "Endpoints", package: "swift-endpoints")]
+        ),
+        .testTarget(
+            name: "WebSocketEndpointTests",
+            dependencies: [
+                "RealPeers",
+                "WebSocketEndpoint",
+                .product(name: "Endpoints", package: "swift-endpoints"),
+                .product(name: "EndpointsTesting", package: "swift-endpoints"),
+            ]
+        ),
         // Processes of other projects, and the tool, on the other side of a socket.
         .target(name: "RealPeers"),
         .testTarget(
