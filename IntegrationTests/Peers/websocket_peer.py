@@ -20,11 +20,17 @@ def fragments(data):
     return [data[:middle], b"", data[middle:]]
 
 
-async def echo(socket):
+async def ping(socket):
     await (await socket.ping(b"are you there"))
     print("pong", flush=True)
+
+
+async def echo(socket):
+    # Beside the rest: the pong comes behind messages that are under way.
+    pinging = asyncio.create_task(ping(socket))
     async for message in socket:
         await socket.send(fragments(message) if len(message) > 1000 else message)
+    await pinging
     print("closed", socket.close_code, flush=True)
 
 
@@ -55,8 +61,7 @@ async def client(uri, path, file):
                     await socket.send(part)
                 position += size
                 size = size * 3 % 99_991
-            await (await socket.ping())
-            print("pong", flush=True)
+            await ping(socket)
 
         sending = asyncio.create_task(send())
         back = b""

@@ -83,7 +83,8 @@ struct WebSocketPeerTests {
     @Test("both ends ours: half-close goes through, over TLS, a PROXY header, UNIX, memory")
     func nested() async throws {
         try await Peers.scope { peers in
-            let (key, certificate) = try await peers.certificate()
+            let ours = try await peers.makeCertificate()
+            let (key, certificate) = (ours.key, ours.certificate)
             let tls = "tls:0:interface=127.0.0.1:privateKey=\(key):certificate=\(certificate)"
             let tlsClient: @Sendable (any ClientEndpoint) -> String = { client in
                 "\(client)".replacing("tls:", with: "tls:trustRoots=\(certificate):")
@@ -106,7 +107,8 @@ struct WebSocketPeerTests {
     @Test("a connection tells the addresses and TLS of what carries it")
     func facts() async throws {
         try await Peers.scope { peers in
-            let (key, certificate) = try await peers.certificate()
+            let ours = try await peers.makeCertificate()
+            let (key, certificate) = (ours.key, ours.certificate)
             let server = try serverFromString(
                 "websocket:tls:0:interface=127.0.0.1:privateKey=\(key):certificate=\(certificate)",
                 in: registry

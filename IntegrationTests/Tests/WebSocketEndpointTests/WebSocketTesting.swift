@@ -70,21 +70,6 @@ func exchange(_ client: any ClientEndpoint, _ bytes: [UInt8]) async throws -> [U
     }
 }
 
-extension Peers {
-    /// Makes a key and a certificate for `localhost` that signs itself.
-    func certificate() async throws -> (key: String, certificate: String) {
-        let (key, certificate) = (path("key.pem"), path("certificate.pem"))
-        let options = [
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-            "-days", "60", "-keyout", key, "-out", certificate,
-        ]
-        let openssl = try start(["openssl"] + options)
-        #expect(try await openssl.waitForExit() == .status(0))
-        return (key, certificate)
-    }
-}
-
 extension ChildProcess {
     /// Waits for a line, and answers what stands behind `word` in it.
     func said(_ word: String) async throws -> String {
