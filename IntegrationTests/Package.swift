@@ -23,10 +23,16 @@ let package = Package(
         ),
         // Processes of other projects, and the tool, on the other side of a socket.
         .target(name: "RealPeers"),
+        // Run in a network namespace, where it connects to names of the test's own.
+        .executableTarget(
+            name: "timed-connect",
+            dependencies: [.product(name: "Endpoints", package: "swift-endpoints")]
+        ),
         .testTarget(
             name: "RealPeersTests",
             dependencies: [
                 "RealPeers",
+                "timed-connect",
                 .product(name: "Endpoints", package: "swift-endpoints"),
                 // Built with the tests, and found beside them.
                 .product(name: "endpoint", package: "swift-endpoints"),

@@ -136,7 +136,7 @@ extension Peers {
 /// Whether we may make namespaces: as root, where the host lets root do so.
 let mayMakeNamespaces: Bool = {
     var status: Int32 = -1
-    let child = popen("unshare -n -m true 2>&1", "r")
+    let child = popen("unshare -n -m ip link add near type veth peer name far 2>&1", "r")
     status = pclose(child)
     return getuid() == 0 && status == 0
 }()
