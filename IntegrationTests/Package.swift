@@ -13,8 +13,19 @@ let package = Package(
     ],
     targets: [
         // A kind that a third party could have written, over the public interface alone.
-        .target(name: "WebSocketEndpoint"),
-        .testTarget(name: "WebSocketEndpointTests", dependencies: ["WebSocketEndpoint"]),
+        .target(
+            name: "WebSocketEndpoint",
+            dependencies: [.product(name: "Endpoints", package: "swift-endpoints")]
+        ),
+        .testTarget(
+            name: "WebSocketEndpointTests",
+            dependencies: [
+                "RealPeers",
+                "WebSocketEndpoint",
+                .product(name: "Endpoints", package: "swift-endpoints"),
+                .product(name: "EndpointsTesting", package: "swift-endpoints"),
+            ]
+        ),
         // A server that tests restart and end while it serves.
         .executableTarget(
             name: "RestartingServer",
@@ -28,11 +39,17 @@ let package = Package(
         ),
         // Processes of other projects, and the tool, on the other side of a socket.
         .target(name: "RealPeers"),
+        // Run in a network namespace, where it connects to names of the test's own.
+        .executableTarget(
+            name: "timed-connect",
+            dependencies: [.product(name: "Endpoints", package: "swift-endpoints")]
+        ),
         .testTarget(
             name: "RealPeersTests",
             dependencies: [
                 "RealPeers",
                 "RestartingServer",
+                "timed-connect",
                 .product(name: "Endpoints", package: "swift-endpoints"),
                 // Built with the tests, and found beside them.
                 .product(name: "endpoint", package: "swift-endpoints"),

@@ -88,8 +88,12 @@ public final class Peers: Sendable {
     /// Starts one of the programs in `IntegrationTests/Peers`, with the Python that has Twisted.
     @discardableResult
     public func python(_ script: String, _ arguments: [String]) throws -> ChildProcess {
-        let python = "\(Self.folder)/.build-venv/bin/python"
-        return try start([python, "\(Self.folder)/Peers/\(script)"] + arguments)
+        try start(Self.pythonCommand(script) + arguments)
+    }
+
+    /// The words that run one of the programs in `IntegrationTests/Peers`.
+    public static func pythonCommand(_ script: String) -> [String] {
+        ["\(folder)/.build-venv/bin/python", "\(folder)/Peers/\(script)"]
     }
 
     /// Another program of this package, as it was built with the tests.

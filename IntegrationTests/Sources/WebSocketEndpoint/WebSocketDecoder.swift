@@ -1,8 +1,7 @@
 // RFC 6455's frames under a stream of bytes, as a value.
 //
 // A stream knows no messages, so the payload of data frames is handed on as it comes, a part of a
-// frame at a time: a frame of 2^63 bytes needs no more memory than a short one. Text is taken as the
-// bytes that it is. Control frames may stand between the fragments of a message; they are small and
+// frame at a time: no frame needs more memory than a short one. Text is taken as the bytes that it is. Control frames may stand between the fragments of a message; they are small and
 // are handed on whole.
 //
 //   0       FIN, three reserved bits, opcode
@@ -51,16 +50,23 @@ public struct WebSocketDecoder: Sendable {
     }
 
     private let role: WebSocketRole
+    private let limit: UInt64
     private var state = State.head
     private var head: [UInt8] = []
     private var isFragmented = false
-    private var key: [UInt8] = []
-    private var keyIndex = 0
+    private var mask: WebSocketMask?
     private var remaining: UInt64 = 0
     private var control: [UInt8] = []
 
     /// Reads as one side: a server's peer masks, a client's does not.
-    public init(role: WebSocketRole) { self.role = role }
+    ///
+    /// - Parameters:
+    ///   - role: Ours.
+    ///   - limit: How long the payload of a frame may be; as long as can be unless told.
+    public init(role: WebSocketRole, limit: Int = .max) {
+        self.role = role
+        self.limit = UInt64(max(limit, 0))
+    }
 
     /// Takes the first event out of what has come.
     ///
@@ -150,8 +156,13 @@ public struct WebSocketDecoder: Sendable {
             default: length > 0xFFFF
             }
         guard isMinimal, length >> 63 == 0 else { throw protocolError("a length is not minimal") }
-        key = Array(head[(2 + lengthBytes)...])
-        keyIndex = 0
+        guard length <= limit else {
+            throw WebSocketViolation(
+                closeCode: 1009,
+                description: "a frame of \(length) bytes is longer than \(limit)"
+            )
+        }
+        mask = role == .server ? WebSocketMask(head[(2 + lengthBytes)...]) : nil
         remaining = length
         if head[0] & 0x08 == 0 {
             isFragmented = head[0] & 0x80 == 0
@@ -168,12 +179,7 @@ public struct WebSocketDecoder: Sendable {
         var bytes = Array(input.prefix(count))
         input.removeFirst(count)
         remaining -= UInt64(count)
-        if !key.isEmpty {
-            for index in bytes.indices {
-                bytes[index] ^= key[(keyIndex + index) & 3]
-            }
-            keyIndex = (keyIndex + count) & 3
-        }
+        mask?.apply(to: &bytes)
         if remaining == 0, state == .data { state = .head }
         return bytes
     }

@@ -52,11 +52,11 @@ public struct WebSocketEncoder: Sendable {
         }
         guard role == .client else { return frame + payload }
         let key = (0..<4).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        var masked = payload
+        var mask = WebSocketMask(key)
+        mask.apply(to: &masked)
         frame += key
-        frame.reserveCapacity(frame.count + payload.count)
-        for (index, byte) in payload.enumerated() {
-            frame.append(byte ^ key[index & 3])
-        }
+        frame += masked
         return frame
     }
 

@@ -18,7 +18,13 @@ public enum WebSocketHandshake {
 
         /// What a server sends before it closes.
         public var response: [UInt8] {
-            let phrase = status == 426 ? "Upgrade Required" : "Bad Request"
+            let phrase =
+                switch status {
+                case 404: "Not Found"
+                case 421: "Misdirected Request"
+                case 426: "Upgrade Required"
+                default: "Bad Request"
+                }
             let version = status == 426 ? "Sec-WebSocket-Version: 13\r\n" : ""
             let head = "HTTP/1.1 \(status) \(phrase)\r\n\(version)"
             return Array((head + "Connection: close\r\nContent-Length: 0\r\n\r\n").utf8)
@@ -78,6 +84,8 @@ public enum WebSocketHandshake {
 
     /// What a client asks for.
     public struct Request: Hashable, Sendable {
+        /// The Host field.
+        public var host: String
         /// The path, with its query.
         public var path: String
         /// The key to answer.
@@ -94,7 +102,7 @@ public enum WebSocketHandshake {
         let parts = head.startLine.split(separator: " ", omittingEmptySubsequences: false)
         guard parts.count == 3, parts[0] == "GET", parts[2] == "HTTP/1.1", parts[1].hasPrefix("/")
         else { throw Refusal(status: 400, description: "not a GET request of HTTP/1.1") }
-        guard head.values("host").count == 1 else {
+        guard head.values("host").count == 1, let host = head.values("host").first else {
             throw Refusal(status: 400, description: "not exactly one Host")
         }
         try checkUpgrade(head)
@@ -105,7 +113,8 @@ public enum WebSocketHandshake {
         guard keys.count == 1, let key = keys.first, isKey(key) else {
             throw Refusal(status: 400, description: "no key of 16 bytes in Base64")
         }
-        return .complete(Request(path: String(parts[1]), key: key), consumed: head.length)
+        let request = Request(host: host, path: String(parts[1]), key: key)
+        return .complete(request, consumed: head.length)
     }
 
     /// Reads a server's answer to a request with this key (section 4.1).

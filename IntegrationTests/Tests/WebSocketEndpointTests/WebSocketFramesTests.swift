@@ -98,6 +98,22 @@ struct WebSocketFramesTests {
         }
     }
 
+    @Test("a frame over the limit is refused once its length is known, one at it is not")
+    func limit() throws {
+        var decoder = WebSocketDecoder(role: .client, limit: 300)
+        var input: ArraySlice<UInt8> = [0x82, 126, 1, 44, 7]
+        #expect(try decoder.next(in: &input) == .data([7]))
+        for head in [[0x82, 126, 1, 45], [0x82, 127, 0x7F] + [UInt8](repeating: 255, count: 7)] {
+            var decoder = WebSocketDecoder(role: .client, limit: 300)
+            var input = (head as [UInt8])[...]
+            #expect {
+                try decoder.next(in: &input)
+            } throws: {
+                ($0 as? WebSocketViolation)?.closeCode == 1009
+            }
+        }
+    }
+
     @Test("a client's frame must be masked")
     func unmasked() {
         #expect(throws: WebSocketViolation.self) { try events([0x82, 0], role: .server) }

@@ -203,6 +203,25 @@ extension Connection {
         return memoryPair(on: current ?? group.next(), current ?? group.next())
     }
 
+    /// Two joined connections that tell what `connection` tells of itself.
+    ///
+    /// That is its addresses, the peer's credentials, TLS, a PROXY header, and how it was made. Both
+    /// live on its loop.
+    ///
+    /// For kinds whose protocol frames a stream: one end is handed out in place of `connection`, and
+    /// what is read from the other goes over `connection` in that protocol's terms.
+    ///
+    /// - Parameter connection: What carries the pair's bytes.
+    /// - Returns: The two ends.
+    public static func memoryPair(over connection: Connection) -> (Connection, Connection) {
+        let (a, b) = MemoryTransport.makePair()
+        let (facts, origin, loop) = (connection.facts, connection.origin, connection.loop)
+        return (
+            Connection(a, facts: facts, origin: origin, on: loop),
+            Connection(b, facts: facts, origin: origin, on: loop)
+        )
+    }
+
     /// As ``memoryPair()``, on loops of one's choice.
     static func memoryPair(on first: EventLoop, _ second: EventLoop) -> (Connection, Connection) {
         let address = SocketAddress(named: "memory")

@@ -112,4 +112,22 @@ struct MemoryEndpointTests {
         await listener.close()
         await group.shutdown()
     }
+
+    @Test("a pair over a connection has its facts and its loop, and is no part of it")
+    func pairOver() async throws {
+        try await withPair { carrying, _ in
+            let (a, b) = Connection.memoryPair(over: carrying)
+            for end in [a, b] {
+                #expect(end.localAddress == carrying.localAddress)
+                #expect(end.remoteAddress == carrying.remoteAddress)
+                #expect(end.loop === carrying.loop)
+            }
+            try await a.write([1])
+            #expect(try await b.read(exactly: 1) == [1])
+            await a.close()
+            #expect(try await b.read(atMost: 1) == nil)
+            await b.close()
+            #expect(await carrying.currentEnd == nil)
+        }
+    }
 }
