@@ -2,6 +2,7 @@
 
 import Endpoints
 import RealPeers
+import Synchronization
 import Testing
 
 /// What a TLS server of ours does with a connection.
@@ -73,4 +74,11 @@ extension AsyncStream<ListenerEvent> {
         }
         throw CancellationError()
     }
+}
+
+/// Tells tasks that go on and on that it is over.
+final class Flag: Sendable {
+    private let state = Atomic(false)
+    var isSet: Bool { state.load(ordering: .relaxed) }
+    func set() { state.store(true, ordering: .relaxed) }
 }
