@@ -109,6 +109,6 @@ public final class Peers: Sendable {
     }()
 
     /// `IntegrationTests`.
-    static let folder: String = URL(fileURLWithPath: #filePath)
+    public static let folder: String = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
 }

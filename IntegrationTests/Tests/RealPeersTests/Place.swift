@@ -40,7 +40,7 @@ enum Address: Sendable {
     /// Reads the endpoint string of a `listening` line of ours.
     init(listening string: String) {
         let parts = string.split(separator: ":", maxSplits: 1)
-        if parts[0].hasPrefix("tcp") {
+        if ["tcp", "tcp6", "tls", "ssl"].contains(parts[0]) {
             let port = string.firstMatch(of: /port=(\d+)/).map { String($0.1) } ?? ""
             self = .tcp(host: parts[0] == "tcp6" ? "::1" : "127.0.0.1", port: port)
         } else {
