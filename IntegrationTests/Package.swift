@@ -15,6 +15,11 @@ let package = Package(
         // A kind that a third party could have written, over the public interface alone.
         .target(name: "WebSocketEndpoint"),
         .testTarget(name: "WebSocketEndpointTests", dependencies: ["WebSocketEndpoint"]),
+        // The README's client that comes back.
+        .executableTarget(
+            name: "Bot",
+            dependencies: [.product(name: "Endpoints", package: "swift-endpoints")]
+        ),
         // A server that tests restart and end while it serves.
         .executableTarget(
             name: "RestartingServer",
@@ -31,6 +36,7 @@ let package = Package(
         .testTarget(
             name: "RealPeersTests",
             dependencies: [
+                "Bot",
                 "RealPeers",
                 "RestartingServer",
                 .product(name: "Endpoints", package: "swift-endpoints"),
