@@ -26,6 +26,11 @@ let package = Package(
                 .product(name: "EndpointsTesting", package: "swift-endpoints"),
             ]
         ),
+        // The README's client that comes back.
+        .executableTarget(
+            name: "Bot",
+            dependencies: [.product(name: "Endpoints", package: "swift-endpoints")]
+        ),
         // A server that tests restart and end while it serves.
         .executableTarget(
             name: "RestartingServer",
@@ -47,6 +52,7 @@ let package = Package(
         .testTarget(
             name: "RealPeersTests",
             dependencies: [
+                "Bot",
                 "RealPeers",
                 "RestartingServer",
                 "timed-connect",

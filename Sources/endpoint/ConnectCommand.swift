@@ -13,13 +13,33 @@ struct ConnectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "connect",
         abstract: "Sends stdin to a server and writes its answer to stdout.",
-        discussion: "The end of stdin ends our direction; the server's end ends the program."
+        discussion: """
+            The end of stdin ends our direction; the server's end ends the program, or with
+            --reconnect the connection only: stdin goes on with the next one.
+            """
     )
 
     @Argument(help: "Where to connect to, such as tcp:example.com:80.")
     var client: String
+    @Flag(help: "Connect again whenever it fails or ends, until stdin does.")
+    var reconnect = false
+    @Option(
+        help: ArgumentHelp(
+            "How long to wait before connecting again; from 1.5 to 60 and more each time unless told.",
+            valueName: "seconds"
+        )
+    )
+    var delay: Double?
     @OptionGroup var options: ToolOptions
     @OptionGroup var drain: DrainOptions
+
+    func validate() throws {
+        guard let delay else { return }
+        guard reconnect else { throw ValidationError("--delay goes with --reconnect.") }
+        guard delay >= 0, delay <= 1e9 else {
+            throw ValidationError("--delay is a number of seconds, 0 or more.")
+        }
+    }
 
     func run() async throws {
         let endpoint = try clientFromString(client)
@@ -33,6 +53,17 @@ struct ConnectCommand: AsyncParsableCommand {
         )
         // Both connections on one loop: bytes need not change threads.
         let context = EndpointContext(loops: options.makeLoops(usual: 1), logger: logger)
+        if reconnect {
+            let session = ReconnectingSession(
+                endpoint,
+                in: context,
+                retry: delay.map { .constant(.seconds($0)) } ?? .exponential(),
+                writer: writer,
+                stop: stop,
+                drain: drain.duration
+            )
+            return try await session.run(in: context)
+        }
         do {
             let connection = try await stop.cancelling { try await endpoint.connect(in: context) }
             let start = ContinuousClock.now

@@ -65,6 +65,11 @@ actor EventWriter {
                     "sent": "\(report.sent)", "end": "\(report.endName)",
                 ]
             )
+        case .waiting(let delay, let error):
+            logger.notice(
+                "will connect again",
+                metadata: ["delay": "\(delay)", "error": "\(error ?? "none")"]
+            )
         case .failed(let peer, let error):
             logger.warning(
                 "connection failed",

@@ -10,6 +10,9 @@ enum ToolEvent: Sendable {
     /// A connection that could not be made or made ready.
     case failed(peer: SocketAddress?, error: String)
 
+    /// There is no connection; after an error, or `nil` if the last one just ended.
+    case waiting(for: Duration, after: String?)
+
     /// The object that `--json` writes, on one line.
     var json: JSONValue {
         switch self {
@@ -27,6 +30,11 @@ enum ToolEvent: Sendable {
             .object([("event", .string("accepted")), ("peer", .string("\(peer)"))])
         case .closed(let report):
             report.json
+        case .waiting(let delay, let error):
+            .object([
+                ("event", .string("waiting")), ("seconds", .seconds(delay)),
+                ("error", .optional(error)),
+            ])
         case .failed(let peer, let error):
             .object([
                 ("event", .string("failed")), ("peer", .optional(peer?.description)),

@@ -80,6 +80,19 @@ public final class Output: Sendable {
         return line
     }
 
+    /// Waits until so many whole lines have what is looked for.
+    public func lines(
+        _ count: Int,
+        within seconds: Double = 60,
+        where isWanted: @escaping @Sendable (Substring) -> Bool
+    ) async throws {
+        try await wait(for: "\(count) lines", within: seconds) { state in
+            guard let end = state.bytes.lastIndex(of: 10) else { return state.isAtEnd }
+            let text = String(decoding: state.bytes[..<end], as: UTF8.self)
+            return state.isAtEnd || text.split(separator: "\n").count(where: isWanted) >= count
+        }
+    }
+
     /// Waits for `count` bytes.
     public func bytes(_ count: Int, within seconds: Double = 30) async throws -> [UInt8] {
         try await wait(for: "\(count) bytes", within: seconds) {

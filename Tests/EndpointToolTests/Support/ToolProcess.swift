@@ -152,7 +152,7 @@ final class ToolProcess: Sendable {
         return pid
     }
 
-    private static let path: String = {
+    static let path: String = {
         var bytes = [UInt8](repeating: 0, count: 4096)
         let count = endpoints_readlink("/proc/self/exe", &bytes, bytes.count)
         let own = String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self)
