@@ -128,6 +128,10 @@ struct ExplainCheckTests {
             name: "trustRoots",
             "holds no certificate"
         )
+        let inNowhere = "\(server):privateKey=\(two):stapledResponse=/nowhere.ocsp"
+        try await expectFailure(inNowhere, name: "stapledResponse", "ENOENT")
+        let logNowhere = "\(server):privateKey=\(two):keyLog=/nowhere/key.log"
+        try await expectFailure(logNowhere, name: "keyLog", "ENOENT")
         let log = certificates.file("key.log")
         _ = try await check("tls:127.0.0.1:443:trustRoots=\(two):keyLog=\(log)")
         #expect(!FileManager.default.fileExists(atPath: log))

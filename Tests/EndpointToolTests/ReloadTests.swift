@@ -70,6 +70,35 @@ struct ReloadTests {
         #expect(await tool.status == 0)
     }
 
+    @Test("while clients come and go, none is refused and none sees a wrong certificate")
+    func underLoad() async throws {
+        let certificates = try TestCertificates()
+        for name in ["served", "first", "second", "third"] {
+            try certificates.make(name, names: "DNS:localhost", by: "ca")
+        }
+        let file = certificates.file("served.pem")
+        let tool = try ToolProcess(["echo", "tls:0:interface=127.0.0.1:privateKey=\(file)"])
+        let line = try await tool.line()
+        let port = try #require(line.firstMatch(of: /port=(\d+)/)?.1)
+        let client = try client(certificates, try clientFromString("tcp:127.0.0.1:\(port)"))
+        let clients = Task {
+            var seen: Set<String> = []
+            repeat {
+                seen.insert(try await subject(client) ?? "none")
+            } while !seen.contains("CN=third")
+            return seen
+        }
+        for name in ["first", "second", "third"] {
+            try certificates.move("\(name).pem", onto: "served.pem")
+            tool.signal(SIGHUP)
+            _ = try await waitForLog(tool, " reloaded")
+        }
+        let seen = try await clients.value
+        #expect(seen.isSubset(of: ["CN=served", "CN=first", "CN=second", "CN=third"]))
+        tool.signal(SIGTERM)
+        #expect(await tool.status == 0)
+    }
+
     @Test("a server without files goes on")
     func nothing() async throws {
         let tool = try ToolProcess(["echo", "tcp:0:interface=127.0.0.1"])

@@ -4,6 +4,12 @@
 
 import COpenSSL
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 extension TLSClientEndpoint: CheckableEndpoint {
     package func check(_ list: inout CheckList) async {
         if let endpoint {
@@ -59,6 +65,7 @@ extension TLSConnecting {
             list.checkIdentity(files, configuration.passphrase, "certificate", for: nil)
         }
         list.checkLists(configuration.revocationLists)
+        list.checkKeyLog(configuration.keyLog)
         if list.failureCount > before { return }
         var configuration = configuration
         configuration.keyLog = nil
@@ -85,6 +92,9 @@ extension TLSListening {
         }
         if let roots = effective.clientRoots { list.checkRoots("clientRoots", roots) }
         list.checkLists(effective.revocationLists)
+        list.checkFile("stapledResponse", effective.stapledResponse)
+        list.checkParameters(effective.dhParameters)
+        list.checkKeyLog(effective.keyLog)
         if list.failureCount > before { return }
         effective.keyLog = nil
         let keys = TLSTicketKeys(lifetime: effective.ticketKeyLifetime)
@@ -124,13 +134,39 @@ extension CheckList {
     }
 
     fileprivate mutating func checkLists(_ files: [String]) {
-        for file in files {
-            do {
-                _ = try FileReading.bytes(of: file, argument: "revocationLists")
-                pass("revocationLists", "\"\(file)\" can be read")
-            } catch {
-                fail("revocationLists", error)
-            }
+        for file in files { checkFile("revocationLists", file) }
+    }
+
+    fileprivate mutating func checkFile(_ argument: String, _ file: String?) {
+        guard let file else { return }
+        do {
+            _ = try FileReading.bytes(of: file, argument: argument)
+            pass(argument, "\"\(file)\" can be read")
+        } catch {
+            fail(argument, error)
+        }
+    }
+
+    fileprivate mutating func checkParameters(_ file: String?) {
+        guard let file else { return }
+        do {
+            _ = try PEMFile(file, argument: "dhParameters").dhParameters()
+            pass("dhParameters", "\"\(file)\" holds parameters that are strong enough")
+        } catch {
+            fail("dhParameters", error)
+        }
+    }
+
+    /// Looks whether the file can be appended to, or made.
+    fileprivate mutating func checkKeyLog(_ file: String?) {
+        guard let file else { return }
+        let directory = absolutePath(file).split(separator: "/").dropLast().joined(separator: "/")
+        if access(file, W_OK) == 0 {
+            pass("keyLog", "\"\(file)\" is there; beware: who reads it reads all")
+        } else if errno == ENOENT, access("/\(directory)", W_OK | X_OK) == 0 {
+            pass("keyLog", "\"\(file)\" can be made; beware: who reads it reads all")
+        } else {
+            fail("keyLog", "\"\(file)\": \(SystemError(errno: errno))")
         }
     }
 

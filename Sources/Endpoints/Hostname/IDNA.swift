@@ -87,8 +87,8 @@ enum IDNA {
         let code = String(scalar.value, radix: 16, uppercase: true)
         let number = "U+" + String(repeating: "0", count: max(0, 4 - code.utf8.count)) + code
         switch properties.generalCategory {
-        case .control, .format, .privateUse, .surrogate, .unassigned, .spaceSeparator,
-            .lineSeparator, .paragraphSeparator:
+        case _ where isNoLetter(scalar), .control, .format, .privateUse, .surrogate, .unassigned,
+            .spaceSeparator, .lineSeparator, .paragraphSeparator:
             throw Refusal(reason: "has a character in it that no host name has (\(number))")
         default: break
         }
@@ -98,6 +98,14 @@ enum IDNA {
                     + "which host names write in another way",
                 hint: "write it with plain letters, or as its xn-- form"
             )
+        }
+    }
+
+    /// Signs that describe ideographs, and those that stand for what is missing.
+    private static func isNoLetter(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar {
+        case "\u{2FF0}"..."\u{2FFF}", "\u{31EF}", "\u{FFFC}", "\u{FFFD}": true
+        default: false
         }
     }
 

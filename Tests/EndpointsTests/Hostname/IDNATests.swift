@@ -54,6 +54,7 @@ struct IDNATests {
             ("a\u{200D}ü.example", "joiner"), ("xn--zz--9.ü.example", "Punycode"),
             ("\(String(repeating: "ü", count: 64)).example", "63 bytes"),
             ("a\u{2028}.example", "U+2028"), ("½.example", "U+00BD"),
+            ("a\u{FFFD}.example", "U+FFFD"), ("\u{2FF0}.example", "U+2FF0"),
         ]
     )
     func refused(name: String, part: String) {
