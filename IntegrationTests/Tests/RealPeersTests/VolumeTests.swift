@@ -28,6 +28,7 @@ struct VolumeTests {
             _ = try await socat.errors.firstLine { $0.contains("listening") ? true : nil }
             let relay = try peers.tool(
                 "relay",
+                "--json",
                 """
                 haproxy:from=127.0.0.1:tls:0:interface=127.0.0.1:privateKey=\(certificate.key)\
                 :certificate=\(certificate.certificate)
@@ -48,6 +49,11 @@ struct VolumeTests {
             )
             #expect(try await client.waitForExit(within: 500) == .status(0))
             #expect(try await socat.waitForExit(within: 60) == .status(0))
+            let report = try await relay.output.firstLine { line in
+                line.contains(#""event":"closed""#) ? line : nil
+            }
+            let count = Self.mebibytes << 20
+            #expect(report.contains(#""received":\#(count),"sent":\#(count),"#), "\(report)")
             relay.send(SIGTERM)
             #expect(try await relay.waitForExit() == .status(0))
 

@@ -8,7 +8,7 @@ import WebSocketEndpoint
 
 @Suite("WebSocket with real peers", .serialized, .timeLimit(.minutes(2)))
 struct WebSocketPeerTests {
-    private let bytes = seededBytes(3_000_000) + Array(repeating: UInt8(ascii: "a"), count: 500_000)
+    private let bytes = seededBytes(600_000) + Array(repeating: UInt8(ascii: "a"), count: 100_000)
 
     @Test("our client's bytes come back from their server, in fragments, and both close with 1000")
     func theirServer() async throws {

@@ -73,7 +73,7 @@ func exchange(_ client: any ClientEndpoint, _ bytes: [UInt8]) async throws -> [U
 extension ChildProcess {
     /// Waits for a line, and answers what stands behind `word` in it.
     func said(_ word: String) async throws -> String {
-        try await output.firstLine { line in
+        try await output.firstLine(within: 60) { line in
             line.hasPrefix("\(word) ") ? String(line.dropFirst(word.count + 1)) : nil
         }
     }

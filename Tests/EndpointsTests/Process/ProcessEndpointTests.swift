@@ -230,7 +230,7 @@ struct ProcessEndpointTests {
     func randomWords() throws {
         let alphabet: [Unicode.Scalar] = [" ", "'", "a", "\\", ":", "=", "[", "]", ",", "é"]
         var generator = SplitMix(seed: 5)
-        for _ in 0..<20_000 {
+        for _ in fuzzRounds(4_000) {
             var text = ""
             for _ in 0..<Int.random(in: 0...12, using: &generator) {
                 let index = Int.random(in: 0..<alphabet.count, using: &generator)
