@@ -31,7 +31,7 @@ private struct Driven {
 
     /// Returns when nobody, or somebody, waits for bytes.
     func isReading(_ isReading: Bool = true) async {
-        while await connection.perform({ ($0.readWait.operation == .read) != isReading }) {
+        while await connection.perform({ $0.isReading != isReading }) {
             await Task.yield()
         }
     }
