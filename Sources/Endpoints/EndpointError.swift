@@ -74,8 +74,10 @@ public struct EndpointError: Error, Sendable {
         }
     }
 
-    /// To what it was done. What a connection is called is put together when somebody reads it: a
-    /// server makes an error of every connection that its peer resets, and most are never read.
+    /// To what it was done.
+    ///
+    /// What a connection is called is put together when somebody reads it: a server makes an error of
+    /// every connection that its peer resets, and most are never read.
     enum Subject: Sendable {
         case unnamed
         case named(String)
