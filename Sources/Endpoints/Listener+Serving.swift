@@ -269,7 +269,8 @@ public func serve(
         for listener in listeners {
             group.addTask { try await listener.serve(limits: limits, handler) }
         }
-        try await group.waitForAll()
+        // Not `waitForAll`, which would go on waiting for the others after the first error.
+        while try await group.next() != nil {}
     }
 }
 
