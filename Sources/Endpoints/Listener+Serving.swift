@@ -213,8 +213,8 @@ extension Listener {
 
     /// A descriptor was given back: an exhausted listener need not wait any longer.
     private nonisolated func noteClosed() {
-        guard loop.isCurrent else { return }
-        endPause()
+        guard isPausing.load(ordering: .relaxed) else { return }
+        loop.run { self.endPause() }
     }
 }
 
