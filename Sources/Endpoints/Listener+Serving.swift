@@ -212,6 +212,8 @@ extension Listener {
     private func passThrough(_ gate: Gate) async { await gate.pass() }
 
     /// A descriptor was given back: an exhausted listener need not wait any longer.
+    ///
+    /// On any loop.
     private nonisolated func noteClosed() {
         guard isPausing.load(ordering: .relaxed) else { return }
         loop.run { self.endPause() }
