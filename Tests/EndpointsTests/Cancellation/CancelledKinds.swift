@@ -103,7 +103,7 @@ private func reading(
             loop: loop,
             body: body,
             isWaiting: {
-                connection.readWait.operation == .read && connection.bytesRead == first.count
+                connection.isReading && connection.bytesRead == first.count
             },
             makeReady: { wire.send(rest) },
             finish: { isDone, isReady in
@@ -161,7 +161,7 @@ private func waitingForRoom(
             try await write(connection, bytes)
             return true
         },
-        isWaiting: { connection.extras?.writeWait.operation == .write },
+        isWaiting: { connection.extras?.writeGate?.call.operation == .write },
         makeReady: { wire.drain() },
         finish: { isDone, _ in
             // All of it has left or nothing has; either way the connection is usable.
@@ -192,7 +192,7 @@ private let writingHalfWay: CallMaker = { setting in
             try await connection.write(bytes)
             return true
         },
-        isWaiting: { connection.extras?.writeWait.operation == .write },
+        isWaiting: { connection.extras?.writeGate?.call.operation == .write },
         makeReady: { wire.drain() },
         finish: { isDone, _ in
             let hasBegun = await connection.perform { $0.bytesWritten > 0 }
@@ -228,7 +228,7 @@ private func inLine(
         let connection = wire.connection
         let bytes = wire.overfull()
         let first = Task { try await connection.write(bytes) }
-        while await !onLoop(loop, { connection.extras?.writeWait.operation == .write }) {
+        while await !onLoop(loop, { connection.extras?.writeGate?.call.operation == .write }) {
             await Task.yield()
         }
         return PreparedCall(
@@ -266,7 +266,7 @@ private let closing: CallMaker = { setting in
     let connection = wire.connection
     let bytes = wire.overfull()
     let first = Task { try await connection.write(bytes) }
-    while await !onLoop(loop, { connection.extras?.writeWait.operation == .write }) {
+    while await !onLoop(loop, { connection.extras?.writeGate?.call.operation == .write }) {
         await Task.yield()
     }
     return PreparedCall(
@@ -389,7 +389,7 @@ private struct RawListening: Sendable {
     /// On the loop: whether a handler waits for bytes, and the acceptor for connections.
     var isServing: Bool {
         listener.waiters.count == 1
-            && served.withLock { $0?.readWait.operation == .read }
+            && served.withLock { $0?.isReading == true }
     }
 
     /// Serves one client.
@@ -502,8 +502,8 @@ private let relaying: CallMaker = { setting in
             try await relay(between: near.connection, and: far.connection) == (3, 0)
         },
         isWaiting: {
-            near.connection.readWait.operation == .read && near.connection.bytesRead == 3
-                && far.connection.readWait.operation == .read
+            near.connection.isReading && near.connection.bytesRead == 3
+                && far.connection.isReading
                 && far.connection.bytesWritten == 3
         },
         makeReady: {
