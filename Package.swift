@@ -81,7 +81,7 @@ let package = Package(
             ]
         ),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"]),
-        .testTarget(name: "EndpointsTests", dependencies: ["Endpoints"]),
+        .testTarget(name: "EndpointsTests", dependencies: ["Endpoints", "EndpointsTesting"]),
         .testTarget(
             name: "EndpointToolTests",
             dependencies: ["CEndpoints", "COpenSSL", "Endpoints", "endpoint"]

@@ -37,6 +37,7 @@ extension Connection {
         var isDone = false
         try await keepWriting(
             hasBegun: { false },
+            isWhole: { isDone },
             step: {
                 if isDone { return nil }
                 let transfer = transport.closeWrite()
@@ -88,7 +89,8 @@ extension Connection {
 
     /// Resets the connection, at once: what was not sent is dropped, and the peer's next call fails.
     ///
-    /// Whoever waits on the connection gets `closed`. RFC 9293, section 3.10.5.
+    /// Whoever waits on the connection gets `closed`. RFC 9293, section 3.10.5. A UNIX socket knows no
+    /// reset: over that the peer reads an end.
     public nonisolated func abort() {
         loop.run { self.latest.endNow(.closed, reset: true) }
     }

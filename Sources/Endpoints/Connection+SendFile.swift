@@ -10,6 +10,9 @@ extension Connection {
     ///
     /// sendfile(2) on a plain socket, so the bytes do not pass through the program.
     ///
+    /// A file that cannot be read to its end is like a write that was cancelled: if some of it has
+    /// left, writing is over, and ``close()`` resets.
+    ///
     /// Cancellation: as of ``write(_:)-(ReadBuffer)``.
     ///
     /// - Parameters:
@@ -18,7 +21,8 @@ extension Connection {
     ///   - count: How many bytes; `nil` for all up to the file's end, which may come sooner.
     /// - Returns: How many bytes were sent.
     /// - Throws: `CancellationError`, or ``EndpointError``: `notFound`, `permissionDenied`,
-    ///   `invalidArgument` if a number is negative, and what writing throws.
+    ///   `invalidArgument` if a number is negative or `path` is no regular file, and what writing
+    ///   throws.
     @discardableResult
     public nonisolated(nonsending) func sendFile(
         _ path: String,
@@ -26,18 +30,27 @@ extension Connection {
         count: Int? = nil
     ) async throws -> Int {
         guard offset >= 0, count ?? 0 >= 0, !path.utf8.contains(0) else {
-            throw EndpointError(
-                .invalidArgument,
-                operation: "send",
-                endpoint: "\"\(path)\"",
-                reason: "an offset or count is negative, or the path holds a NUL"
-            )
+            throw invalidFile(path, "an offset or count is negative, or the path holds a NUL")
         }
         // Not to block on a FIFO without a writer; a regular file does not mind.
         let file = endpoints_open(path, O_RDONLY | O_NONBLOCK, 0)
         if file < 0 { throw EndpointError(errno: file, operation: "open", endpoint: path) }
         defer { _ = endpoints_close(file) }
+        // A pipe has no offset, and a device no end.
+        var facts = endpoints_file()
+        guard endpoints_fstat(file, &facts) == 0, endpoints_is_regular_file(facts.mode) != 0 else {
+            throw invalidFile(path, "not a regular file")
+        }
         return try await isolatedSendFile(file, path, offset, count ?? .max)
+    }
+
+    private nonisolated func invalidFile(_ path: String, _ reason: String) -> EndpointError {
+        EndpointError(
+            .invalidArgument,
+            operation: "send",
+            endpoint: "\"\(path)\"",
+            reason: reason
+        )
     }
 
     private func isolatedSendFile(
@@ -46,34 +59,43 @@ extension Connection {
         _ offset: Int,
         _ count: Int
     ) async throws -> Int {
-        var sending = FileToSend(file: file, path: path, offset: offset, left: count)
+        var sending = FileToSend(file: file, offset: offset, left: count)
         try await takeWriteTurn()
         defer { passWriteTurn() }
-        try await keepWriting(
-            hasBegun: { sending.sent > 0 },
-            step: {
-                try sending.step(to: transport, isPlain: isPlain)
-            }
-        )
+        do {
+            try await keepWriting(
+                hasBegun: { sending.sent > 0 },
+                isWhole: { sending.isWhole },
+                step: {
+                    try sending.step(to: transport, isPlain: isPlain)
+                }
+            )
+        } catch let error as FileReadError {
+            // The peer cannot tell that it has only a part.
+            if sending.sent > 0 { breakStream() }
+            throw EndpointError(errno: error.code, operation: "read", endpoint: path)
+        }
         return sending.sent
     }
+}
+
+/// Reading the file failed, and not the connection.
+private struct FileReadError: Error {
+    let code: Int32
 }
 
 /// A file on its way.
 private struct FileToSend {
     let file: Int32
-    let path: String
     var offset: Int
     var left: Int
     private(set) var sent = 0
     private var useBuffer = false
     private var buffered: [UInt8] = []
     private var bufferedStart = 0
-    private var isAtEnd = false
 
-    init(file: Int32, path: String, offset: Int, left: Int) {
+    init(file: Int32, offset: Int, left: Int) {
         self.file = file
-        self.path = path
         self.offset = offset
         self.left = left
     }
@@ -101,6 +123,13 @@ private struct FileToSend {
         return transfer
     }
 
+    /// Whether there is nothing left to send.
+    var isWhole: Bool {
+        guard bufferedStart == buffered.count else { return false }
+        var byte: UInt8 = 0
+        return left == 0 || endpoints_pread(file, &byte, 1, offset) == 0
+    }
+
     private mutating func note(_ count: Int) {
         sent += count
         left -= count
@@ -113,9 +142,7 @@ private struct FileToSend {
             result = endpoints_pread(file, buffer.baseAddress, wanted, offset)
             count = max(result, 0)
         }
-        if result < 0 {
-            throw EndpointError(errno: Int32(result), operation: "read", endpoint: path)
-        }
+        if result < 0 { throw FileReadError(code: Int32(result)) }
         bufferedStart = 0
         offset += buffered.count
         left = buffered.isEmpty ? 0 : left - buffered.count

@@ -182,7 +182,7 @@ extension Connection {
                 return error(
                     .partialWrite,
                     operation,
-                    reason: "an earlier write was cancelled half-way"
+                    reason: "an earlier write was cut off half-way"
                 )
             }
             if let error = extras?.writeFailure { return error.of(operation: operation) }

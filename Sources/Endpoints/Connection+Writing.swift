@@ -24,7 +24,8 @@ extension Connection {
     /// Writes all bytes that `buffer` holds; the buffer keeps them.
     ///
     /// Returns when the kernel (or the transport) has taken all of them: waiting for that is the
-    /// backpressure. Writes are atomic and happen in the order in which they were called.
+    /// backpressure. Writes are atomic and happen in the order in which they were called; one of no
+    /// bytes, too, waits for those before it.
     ///
     /// Cancellation: if no byte of it has left, nothing happened and the connection stays usable;
     /// otherwise writing is over (later writes get `partialWrite`), and reading still works.
@@ -34,7 +35,7 @@ extension Connection {
     public nonisolated(nonsending) func write(_ buffer: borrowing ReadBuffer) async throws {
         let bytes = BorrowedBytes(pointer: buffer.readable)
         let done = try attemptWrite(bytes)
-        if done < bytes.pointer.count { try await writeRest(of: bytes, from: done) }
+        if done < bytes.pointer.count || done == 0 { try await writeRest(of: bytes, from: done) }
     }
 
     /// Writes `bytes`; see ``write(_:)-(ReadBuffer)``.
@@ -43,7 +44,9 @@ extension Connection {
     public nonisolated(nonsending) func write(_ bytes: RawSpan) async throws {
         let borrowed = bytes.withUnsafeBytes { BorrowedBytes(pointer: $0) }
         let done = try attemptWrite(borrowed)
-        if done < borrowed.pointer.count { try await writeRest(of: borrowed, from: done) }
+        if done < borrowed.pointer.count || done == 0 {
+            try await writeRest(of: borrowed, from: done)
+        }
     }
 
     /// Writes `bytes`; see ``write(_:)-(ReadBuffer)``.
@@ -105,6 +108,7 @@ extension Connection {
         defer { passWriteTurn() }
         try await keepWriting(
             hasBegun: { done > 0 },
+            isWhole: { done == bytes.pointer.count },
             step: {
                 let rest = UnsafeRawBufferPointer(rebasing: bytes.pointer[done...])
                 guard !rest.isEmpty else { return nil }
@@ -121,6 +125,7 @@ extension Connection {
         defer { passWriteTurn() }
         try await keepWriting(
             hasBegun: { rest.hasBegun },
+            isWhole: { rest.isEmpty },
             step: {
                 rest.isEmpty ? nil : rest.write(to: transport)
             }
@@ -128,9 +133,16 @@ extension Connection {
     }
 
     /// Repeats `step` until it has nothing left to do, waiting where it would block.
-    func keepWriting(hasBegun: () -> Bool, step: () throws -> Transfer?) async throws {
+    ///
+    /// A cancellation that comes when all is done comes too late.
+    func keepWriting(
+        hasBegun: () -> Bool,
+        isWhole: () -> Bool,
+        step: () throws -> Transfer?
+    ) async throws {
         while true {
             if isCallerCancelled {
+                if isWhole() { return }
                 if hasBegun() || transport.hasSealedBytes { breakStream() }
                 throw CancellationError()
             }
@@ -165,7 +177,7 @@ extension Connection {
     }
 
     /// After a write that was cut off: what the peer has is not whole, and must not look so.
-    private func breakStream() {
+    func breakStream() {
         makeExtras().isBroken = true
         writeObstacles.insert(.writeEnded)
     }

@@ -123,6 +123,7 @@ extension Listener {
 
     private nonisolated func beginPause(_ code: Int32) {
         let (delay, isFirst, isLogged) = pause.begin(at: loop.now)
+        isPausing.store(true, ordering: .relaxed)
         pauseTimer = loop.schedule(at: loop.now &+ delay) { [weak self] in self?.endPause() }
         guard isFirst || isLogged else { return }
         let error = EndpointError(errno: code, operation: "accept", endpoint: origin.endpoint)
@@ -140,6 +141,7 @@ extension Listener {
         if let timer = pauseTimer { loop.cancel(timer) }
         pauseTimer = nil
         pause.end()
+        isPausing.store(false, ordering: .relaxed)
         wakeAcceptors()
     }
 

@@ -212,9 +212,11 @@ extension Listener {
     private func passThrough(_ gate: Gate) async { await gate.pass() }
 
     /// A descriptor was given back: an exhausted listener need not wait any longer.
+    ///
+    /// On any loop.
     private nonisolated func noteClosed() {
-        guard loop.isCurrent else { return }
-        endPause()
+        guard isPausing.load(ordering: .relaxed) else { return }
+        loop.run { self.endPause() }
     }
 }
 
@@ -269,7 +271,8 @@ public func serve(
         for listener in listeners {
             group.addTask { try await listener.serve(limits: limits, handler) }
         }
-        try await group.waitForAll()
+        // Not `waitForAll`, which would go on waiting for the others after the first error.
+        while try await group.next() != nil {}
     }
 }
 

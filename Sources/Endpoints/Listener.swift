@@ -7,6 +7,7 @@
 
 import EventLoop
 import Logging
+import Synchronization
 
 /// Accepts connections, on one or several sockets.
 ///
@@ -17,6 +18,8 @@ public actor Listener {
     nonisolated let loops: [EventLoop]
     nonisolated let origin: ConnectionOrigin
     nonisolated let watchers = ListenerWatchers()
+    /// What `pause.isPausing` says, for other loops: a pause that they miss ends with its time.
+    nonisolated let isPausing = Atomic<Bool>(false)
 
     /// Where it listens; ports and paths are the real ones.
     public nonisolated let addresses: [SocketAddress]

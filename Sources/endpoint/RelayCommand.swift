@@ -30,7 +30,11 @@ struct RelayCommand: AsyncParsableCommand {
         )
         try await run.run { [context = run.context, writer = run.writer] connection in
             let other: Connection
-            do { other = try await upstream.connect(in: context.relaying(connection)) } catch {
+            do {
+                other = try await connection.whileItLasts {
+                    try await upstream.connect(in: context.relaying(connection))
+                }
+            } catch {
                 if error is CancellationError { throw error }
                 let peer = connection.remoteAddress
                 await writer.write(.failed(peer: peer, error: "\(error)"))
@@ -41,6 +45,35 @@ struct RelayCommand: AsyncParsableCommand {
                 throw error
             }
             await other.close()
+        }
+    }
+}
+
+extension Connection {
+    /// Connects for this connection, and stops when that has failed meanwhile.
+    ///
+    /// A peer that has ended its stream may still wait for the answer, so that stops nothing.
+    fileprivate func whileItLasts(
+        _ connect: @escaping @Sendable () async throws -> Connection
+    ) async throws -> Connection {
+        try await withThrowingTaskGroup(of: Connection?.self) { group in
+            group.addTask { try await connect() }
+            group.addTask {
+                if case .failed(let error) = try await self.ended() { throw error }
+                return nil
+            }
+            do {
+                while let outcome = try await group.next() {
+                    guard let other = outcome else { continue }
+                    group.cancelAll()
+                    return other
+                }
+            } catch {
+                group.cancelAll()
+                while let outcome = await group.nextResult() { try? outcome.get()?.abort() }
+                throw error
+            }
+            throw CancellationError()
         }
     }
 }

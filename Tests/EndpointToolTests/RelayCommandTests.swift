@@ -1,3 +1,4 @@
+import CEndpoints
 import Endpoints
 import Glibc
 import Testing
@@ -47,6 +48,40 @@ struct RelayCommandTests {
         let failed = try await tool.line()
         #expect(failed.contains(#""event":"failed""#))
         #expect(failed.contains("connection refused (ECONNREFUSED)"))
+        tool.signal(SIGINT)
+        #expect(await tool.status == 0)
+    }
+
+    @Test("a client that is gone while its upstream is silent is not connected for any longer")
+    func vanished() async throws {
+        // A full backlog answers nobody.
+        let socket = endpoints_socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { _ = endpoints_close(socket) }
+        var address = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        address.ss_family = sa_family_t(AF_INET)
+        #expect(endpoints_bind(socket, &address, length) == 0)
+        #expect(endpoints_listen(socket, 0) == 0)
+        #expect(endpoints_getsockname(socket, &address, &length) == 0)
+        let fillers = (0..<4).map { _ in
+            endpoints_socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        }
+        defer { for filler in fillers { _ = endpoints_close(filler) } }
+        for filler in fillers { _ = endpoints_connect(filler, &address, length) }
+        let port = withUnsafeBytes(of: &address) { bytes in
+            Int(bytes[2]) << 8 + Int(bytes[3])
+        }
+        let server = "tcp:0:interface=127.0.0.1"
+        let upstream = "tcp:127.0.0.1:\(port):timeout=50"
+        let tool = try ToolProcess(["relay", "--json", server, upstream])
+        let client = try await tool.listening()
+        let connection = try await client.connect()
+        #expect(try await tool.line().contains(#""event":"accepted""#))
+        connection.abort()
+        let failed = try await tool.line()
+        #expect(failed.contains(#""event":"failed""#))
+        #expect(failed.contains("ECONNRESET"))
+        #expect(try await tool.line().contains(#""event":"closed""#))
         tool.signal(SIGINT)
         #expect(await tool.status == 0)
     }

@@ -144,6 +144,7 @@ static inline int endpoints_fstat(int fd, struct endpoints_file *file) {
   return 0;
 }
 static inline int endpoints_is_socket(uint32_t mode) { return S_ISSOCK(mode); }
+static inline int endpoints_is_regular_file(uint32_t mode) { return S_ISREG(mode); }
 static inline int endpoints_is_link(uint32_t mode) { return S_ISLNK(mode); }
 static inline int endpoints_rename(const char *from, const char *to) { return (int)endpoints_result(rename(from, to)); }
 static inline int endpoints_symlink(const char *text, const char *path) {

@@ -118,7 +118,12 @@ final class SocketTransport: BaseTransport, Transport {
         while true {
             let n = endpoints_sendfile(descriptor, file, &offset, min(count, 1 << 20))
             if n >= 0 { return .moved(n) }
-            if n == -Int(EINVAL) || n == -Int(ENOSYS) { return nil }
+            // Not to be sent so, or not to be read: who reads it piece by piece finds out.
+            if n == -Int(EINVAL) || n == -Int(ENOSYS) || n == -Int(EIO)
+                || n == -Int(EOVERFLOW)
+            {
+                return nil
+            }
             if n != -Int(EINTR) { return written(n) }
         }
     }

@@ -87,6 +87,49 @@ struct WritingTests {
         }
     }
 
+    @Test(
+        "a write of no bytes is one: refused where any is, and done when those before it are",
+        arguments: [false, true]
+    )
+    func empty(onLoop: Bool) async throws {
+        /// What each form of an empty write throws.
+        @Sendable nonisolated(nonsending) func codes(
+            _ connection: Connection
+        ) async -> [EndpointError.Code?] {
+            [
+                await code { try await connection.write([]) },
+                await code { try await connection.write("".utf8) },
+                await code { try await connection.write([[UInt8]]()) },
+                await code { try await connection.write(ReadBuffer()) },
+                await code { try await connection.write([UInt8]().span.bytes) },
+            ]
+        }
+        for ending in 0..<3 {
+            try await withPair(.unix) { a, b in
+                let place = onLoop ? a.loop : nil
+                let before = Task(executorPreference: place) { await codes(a) }
+                #expect(await before.value == [nil, nil, nil, nil, nil])
+                switch ending {
+                case 0: await a.close()
+                case 1: a.abort()
+                default: try await a.closeWrite()
+                }
+                let after = Task(executorPreference: place) { await codes(a) }
+                #expect(await after.value == [EndpointError.Code?](repeating: .closed, count: 5))
+            }
+        }
+        try await withPair(.unix) { a, b in
+            let bytes = numberedBytes(2_000_000)
+            let first = Task { try await a.write(bytes) }
+            try await a.untilWriting()
+            let empty = Task(executorPreference: onLoop ? a.loop : nil) { try await a.write([]) }
+            try await a.until { $0.extras?.writersInLine.count == 1 }
+            #expect(try await b.read(exactly: bytes.count) == bytes)
+            try await first.value
+            try await empty.value
+        }
+    }
+
     @Test("the 1,025th waiting write is refused, and the others are left alone")
     func line() async throws {
         try await withPair(.unix) { a, b in

@@ -9,7 +9,7 @@ import Testing
 private final class HeldLookUps: Sendable {
     private struct State {
         var asked: [SystemNameResolver.Question] = []
-        var permits = 0
+        var waiting: [(count: Int, CheckedContinuation<Void, Never>)] = []
     }
     private let state = Lock(State())
     private let semaphore = DispatchSemaphore(value: 0)
@@ -18,7 +18,13 @@ private final class HeldLookUps: Sendable {
 
     /// Called on a thread of the resolver's.
     func lookUp(_ question: SystemNameResolver.Question) throws -> [SocketAddress] {
-        state.withLock { $0.asked.append(question) }
+        let waiting = state.withLock { state in
+            state.asked.append(question)
+            let count = state.asked.count
+            defer { state.waiting.removeAll { $0.count <= count } }
+            return state.waiting.filter { $0.count <= count }.map(\.1)
+        }
+        for continuation in waiting { continuation.resume() }
         semaphore.wait()
         if question.host.hasPrefix("missing") {
             throw EndpointError(.nameNotFound, operation: "resolve", endpoint: question.host)
@@ -29,8 +35,15 @@ private final class HeldLookUps: Sendable {
     func release(_ count: Int) { for _ in 0..<count { semaphore.signal() } }
 
     /// Waits until so many look-ups have begun.
-    func began(_ count: Int) async throws {
-        while asked.count < count { try await Task.sleep(for: .milliseconds(1)) }
+    func began(_ count: Int) async {
+        await withCheckedContinuation { continuation in
+            let hasBegun = state.withLock { state in
+                if state.asked.count >= count { return true }
+                state.waiting.append((count, continuation))
+                return false
+            }
+            if hasBegun { continuation.resume() }
+        }
     }
 }
 
@@ -62,7 +75,7 @@ struct SystemNameResolverTests {
                     return found.first?.port
                 }
             }
-            try await lookUps.began(1)
+            await lookUps.began(1)
             // All of them join the one that runs, or come when it is over and are asked then.
             lookUps.release(50)
             var ports: Set<UInt16> = []
@@ -88,7 +101,7 @@ struct SystemNameResolverTests {
         let lookUps = HeldLookUps()
         let (resolver, _) = make(lookUps)
         let first = Task { try await resolver.addresses(of: "a.example", port: 1, family: .ipv4) }
-        try await lookUps.began(1)
+        await lookUps.began(1)
         let second = Task { try await resolver.addresses(of: "a.example", port: 2, family: .ipv4) }
         first.cancel()
         await #expect(throws: CancellationError.self) { try await first.value }
@@ -113,7 +126,7 @@ struct SystemNameResolverTests {
         let lookUps = HeldLookUps()
         let (resolver, _) = make(lookUps, maximum: 1, queueLimit: 4)
         let first = Task { try await resolver.addresses(of: "a.example", port: 1, family: .ipv4) }
-        try await lookUps.began(1)
+        await lookUps.began(1)
         let queued = Task { try await resolver.addresses(of: "b.example", port: 1, family: .ipv4) }
         queued.cancel()
         await #expect(throws: CancellationError.self) { try await queued.value }
@@ -162,7 +175,7 @@ struct SystemNameResolverTests {
         let (resolver, threads) = make(lookUps, idleTime: .milliseconds(1))
         lookUps.release(2)
         _ = try await resolver.addresses(of: "a.example", port: 1, family: .ipv4)
-        while threads.threadCount > 0 { try await Task.sleep(for: .milliseconds(1)) }
+        while threads.threadCount > 0 { await Task.yield() }
         _ = try await resolver.addresses(of: "a.example", port: 1, family: .ipv4)
         #expect(lookUps.asked.count == 2)
     }
@@ -241,6 +254,6 @@ struct SystemNameResolverTests {
         }
         #expect(answered >= 1000)
         #expect(answered + cancelled == 2000)
-        while threads.threadCount > 0 { try await Task.sleep(for: .milliseconds(1)) }
+        while threads.threadCount > 0 { await Task.yield() }
     }
 }

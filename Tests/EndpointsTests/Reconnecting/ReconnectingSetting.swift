@@ -1,6 +1,7 @@
 // What the tests of the reconnecting client share: a client on a clock that stands still, and a
 // source of connections whose every step is the test's. A test waits for events, never for time.
 
+import EndpointsTesting
 import Logging
 import Testing
 

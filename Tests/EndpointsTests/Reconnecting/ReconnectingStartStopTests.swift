@@ -10,7 +10,7 @@ struct ReconnectingStartStopTests {
         await it.client.start()
         let connection = await it.source.connectNext()
         #expect(try await it.client.whenConnected() === connection)
-        #expect(it.clock.now == ManualClock.Instant())
+        #expect(it.clock.now.offset == .zero)
         await it.finish()
     }
 
