@@ -98,7 +98,8 @@ extension Connection {
     /// Waits until the connection has ended, and tells how; notices a dead peer without reading.
     ///
     /// What came first is remembered, and any number of tasks may wait. `.peerClosed` means that the
-    /// peer has ended its stream: bytes may be unread, and writing may still work.
+    /// peer has ended its stream: bytes may be unread, and writing may still work. Over TLS an end that
+    /// the connection below does not share is seen when nothing unread stands before it.
     ///
     /// Cancellation: stops waiting; the connection is as it was.
     ///
@@ -117,10 +118,21 @@ extension Connection {
             }
             let gate = Gate(loop)
             makeExtras().endWaiters.append(gate)
-            gate.close(for: .ended)
-            await wait(at: gate)
+            noticeEnd()
+            if end == nil {
+                gate.close(for: .ended)
+                await wait(at: gate)
+            }
             extras?.endWaiters.removeAll { $0 === gate }
         }
+    }
+
+    /// Notices an end that only the transport can tell, such as TLS's close_notify, for those who wait
+    /// for it while nobody reads.
+    nonisolated func noticeEnd() {
+        guard let extras, !extras.endWaiters.isEmpty else { return }
+        guard !isPlain, end == nil, phase == .open, !readObstacles.isReading else { return }
+        if let end = transport.lookAhead() { finish(with: end) }
     }
 
     // MARK: the way to the end, on the loop

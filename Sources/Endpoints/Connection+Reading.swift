@@ -154,6 +154,7 @@ extension Connection {
         if transfer.rawValue > 0 {
             lastActivity = loop.hot.pointee.turnTime
             bytesRead &+= transfer.rawValue
+            if !isPlain { noticeEnd() }
         } else if transfer.rawValue == 0 {
             hasReadEnd = true
             if end == nil, let end = transport.endOfStream { finish(with: end) }

@@ -127,6 +127,7 @@ extension Connection {
         if readiness.isEnding && end == nil, let end = transport.end(after: readiness) {
             finish(with: end)
         }
+        if !isPlain { noticeEnd() }
         if let extras, let gate = extras.writeGate {
             if writerNeedsReadable ? base.isReadable : base.isWritable { wake(gate) }
         }

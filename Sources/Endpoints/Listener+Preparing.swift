@@ -1,9 +1,10 @@
 // Connections on their way through the stages: beside each other, so that a slow peer stalls nobody,
 // and bounded in number and time.
 //
-// At the bound the one that has been at it longest is evicted: peers that connect and say nothing
-// cannot keep the good ones out, they only push out each other. Each connection is prepared by a
-// task of its own on its own loop; the listener's loop keeps the list.
+// At the bound new ones wait in the kernel, for as long as those under way are young: good clients that
+// come all at once are then served one after the other. The oldest, once it has had its time, is evicted:
+// peers that connect and say nothing cannot keep the good ones out, they only push out each other. Each
+// connection is prepared by a task of its own on its own loop; the listener's loop keeps the list.
 
 import EventLoop
 
@@ -14,13 +15,18 @@ final class Preparations {
         /// Never used again, as the place of an object in memory is.
         let id: Int
         let connection: Connection
+        /// When it may be evicted, on the listener's loop's clock.
+        let deadline: UInt64
         var task: Task<Void, Never>?
 
-        init(_ connection: Connection, id: Int) {
+        init(_ connection: Connection, id: Int, deadline: UInt64) {
             self.connection = connection
             self.id = id
+            self.deadline = deadline
         }
     }
+    /// What each may take before it makes room for others: nanoseconds.
+    private static let grace: UInt64 = 1_000_000_000
 
     let stages: [ConnectionStage]
     /// How many may be under way.
@@ -36,11 +42,17 @@ final class Preparations {
     var isEmpty: Bool { underWay.isEmpty && ready.isEmpty }
 
     /// Puts a connection at the end of those under way.
-    func add(_ connection: Connection) -> Entry {
+    func add(_ connection: Connection, at now: UInt64) -> Entry {
         lastID += 1
-        let entry = Entry(connection, id: lastID)
+        let entry = Entry(connection, id: lastID, deadline: now &+ Self.grace)
         underWay.append(entry)
         return entry
+    }
+
+    /// When there will be room for one more at the latest; `nil` if there is.
+    func obstacle(at now: UInt64) -> UInt64? {
+        guard underWay.count >= limit, let oldest = underWay.first else { return nil }
+        return now < oldest.deadline ? oldest.deadline : nil
     }
 }
 
@@ -50,16 +62,29 @@ extension Listener {
         while true {
             if Task.isCancelled { return nil }
             if !preparations.ready.isEmpty { return preparations.ready.removeFirst() }
-            while let connection = acceptNow() { prepare(connection, among: preparations) }
+            let obstacle = takeAll(for: preparations)
             if phase != .listening && preparations.isEmpty { return nil }
             registerSources()
+            let timer = obstacle.map { deadline in
+                loop.schedule(at: deadline) { [weak self] in self?.wakeAcceptors() }
+            }
             await waitToAccept(at: beginAcceptWait())
+            if let timer { loop.cancel(timer) }
+        }
+    }
+
+    /// Takes what has come, up to the bound; then answers when there will be room at the latest.
+    private func takeAll(for preparations: Preparations) -> UInt64? {
+        while true {
+            if let obstacle = preparations.obstacle(at: loop.now) { return obstacle }
+            guard let connection = acceptNow() else { return nil }
+            prepare(connection, among: preparations)
         }
     }
 
     private func prepare(_ connection: Connection, among preparations: Preparations) {
         if preparations.underWay.count >= preparations.limit { evictOldest(of: preparations) }
-        let entry = preparations.add(connection)
+        let entry = preparations.add(connection, at: loop.now)
         let id = entry.id
         let (stages, sources) = (preparations.stages, preparations.sources)
         entry.task = Task(executorPreference: connection.loop) {

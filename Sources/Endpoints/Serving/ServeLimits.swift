@@ -8,7 +8,8 @@ public struct ServeLimits: Sendable, Hashable {
     public var connections: Int
     /// How many connections may be on their way through a handshake or a PROXY header at once.
     ///
-    /// One more pushes out the one that has been at it longest. 256 unless told; at least 1.
+    /// One more pushes out the one that has been at it longest, if that has had a second; else it waits.
+    /// 1024 unless told; at least 1.
     public var handshakes: Int
     /// How long no byte may pass either way before a connection is reset; see
     /// ``Connection/idleTimeout``.
@@ -30,7 +31,7 @@ public struct ServeLimits: Sendable, Hashable {
     ///   - sourceRate: How often one source may connect; `nil` as often as it likes.
     public init(
         connections: Int = 100_000,
-        handshakes: Int = 256,
+        handshakes: Int = 1024,
         idleTime: Duration? = nil,
         totalTime: Duration? = nil,
         sourceRate: SourceRate? = nil

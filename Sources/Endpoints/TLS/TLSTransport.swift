@@ -271,6 +271,13 @@ final class TLSTransport: Transport {
         guard isUp, let end = inner.end(after: readiness) else { return nil }
         guard case .peerClosed = end else { return end }
         // The inner stream is over; whether ours was, only what came last can tell.
+        return lookAhead(or: end)
+    }
+
+    func lookAhead() -> ConnectionEnd? { lookAhead(or: .peerClosed) }
+
+    private func lookAhead(or end: ConnectionEnd) -> ConnectionEnd? {
+        guard isUp, readEnd == nil else { return nil }
         var byte: UInt8 = 0
         var count = 0
         endpoints_clear_errors()

@@ -40,4 +40,5 @@ final class PrefixTransport: Transport {
     func write(_ parts: UnsafeBufferPointer<iovec>) -> Transfer { inner.write(parts) }
     func closeWrite() -> Transfer { inner.closeWrite() }
     func end(after readiness: Readiness) -> ConnectionEnd? { inner.end(after: readiness) }
+    func lookAhead() -> ConnectionEnd? { prefix.isEmpty ? inner.lookAhead() : nil }
 }

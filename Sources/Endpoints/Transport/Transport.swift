@@ -57,6 +57,9 @@ protocol Transport: AnyObject {
     var lingers: Bool { get }
     /// What `readiness` of the lowest transport says of the stream's end, if it says it all.
     func end(after readiness: Readiness) -> ConnectionEnd?
+    /// How the stream ends, if that has come and no unread byte stands before it: what the lowest
+    /// transport cannot see, looked for without reading.
+    func lookAhead() -> ConnectionEnd?
     /// What the end of the stream, once read, says of how the connection ended; `nil` if that will be
     /// known later.
     var endOfStream: ConnectionEnd? { get }
@@ -67,6 +70,7 @@ extension Transport {
     var hasSealedBytes: Bool { false }
     var lingers: Bool { false }
     var endOfStream: ConnectionEnd? { .peerClosed }
+    func lookAhead() -> ConnectionEnd? { nil }
 }
 
 /// The lowest transport: knows what its descriptor is ready for, and is registered with a loop.

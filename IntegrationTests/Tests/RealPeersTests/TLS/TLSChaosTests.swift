@@ -26,7 +26,7 @@ struct TLSChaosTests {
             let descriptors = try tool.descriptorCount()
             // The most handshakes that there may be at once need memory that malloc(3) keeps: that is
             // there before the measurement.
-            try await Self.chaos(peers, port, 600, seed: 1, "stall")
+            try await Self.chaos(peers, port, 1100, seed: 1, "stall")
             try await Self.chaos(peers, port, 1000, seed: 1)
             try await Self.expect(descriptors, of: tool, endpoint)
             let memory = try tool.residentKibibytes()
