@@ -230,8 +230,13 @@ extension Connection {
     }
 
     /// Remembers how the connection ended, if nothing came before, and tells who waits for that.
+    ///
+    /// What looked like the peer's end may prove to be a cut when the bytes before it are read.
     nonisolated func finish(with end: ConnectionEnd) {
-        guard self.end == nil else { return }
+        switch (self.end, end) {
+        case (nil, _), (.peerClosed?, .truncated): break
+        default: return
+        }
         self.end = end
         guard let extras else { return }
         for gate in extras.endWaiters { wake(gate) }

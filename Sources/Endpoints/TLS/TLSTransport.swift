@@ -282,7 +282,8 @@ final class TLSTransport: Transport {
         var count = 0
         endpoints_clear_errors()
         let result = SSL_peek_ex(ssl, &byte, 1, &count)
-        if result == 1 { return nil }
+        // Bytes are unread: who reads them will learn how the stream behind them ended.
+        if result == 1 { return end }
         let answer = outcome(of: result, during: .read)
         if answer.wouldBlock { return nil }
         readEnd = answer
