@@ -271,19 +271,19 @@ final class TLSTransport: Transport {
         guard isUp, let end = inner.end(after: readiness) else { return nil }
         guard case .peerClosed = end else { return end }
         // The inner stream is over; whether ours was, only what came last can tell.
-        return lookAhead(or: end)
+        // Before bytes that are unread: who reads them will learn how the stream behind them ended.
+        return lookAhead(past: end, or: end)
     }
 
-    func lookAhead() -> ConnectionEnd? { lookAhead(or: .peerClosed) }
+    func lookAhead() -> ConnectionEnd? { lookAhead(past: nil, or: .peerClosed) }
 
-    private func lookAhead(or end: ConnectionEnd) -> ConnectionEnd? {
+    private func lookAhead(past unread: ConnectionEnd?, or end: ConnectionEnd) -> ConnectionEnd? {
         guard isUp, readEnd == nil else { return nil }
         var byte: UInt8 = 0
         var count = 0
         endpoints_clear_errors()
         let result = SSL_peek_ex(ssl, &byte, 1, &count)
-        // Bytes are unread: who reads them will learn how the stream behind them ended.
-        if result == 1 { return end }
+        if result == 1 { return unread }
         let answer = outcome(of: result, during: .read)
         if answer.wouldBlock { return nil }
         readEnd = answer
