@@ -5,8 +5,8 @@ import Foundation
 import RealPeers
 import Testing
 
-@Suite("nginx", .serialized, .timeLimit(.minutes(1)))
-struct NginxTests {
+@Suite("nginx's TLS", .serialized, .timeLimit(.minutes(1)))
+struct NginxTLSTests {
     /// Starts nginx, and waits until it serves.
     private func nginx(_ peers: Peers, _ configuration: String) async throws -> ChildProcess {
         // The workers reach the test's folder only as the user that it belongs to.
