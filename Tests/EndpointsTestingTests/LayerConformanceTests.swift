@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Conformance of kinds that stand on others", .serialized, .timeLimit(.minutes(5)))
 struct LayerConformanceTests {
-    private let limit = Duration.seconds(20)
+    private let limit = Duration.seconds(60)
 
     /// What no stream over TLS can do as the suite asks it.
     private let beyondTLS = [
