@@ -42,6 +42,7 @@ public final class ManualClock: Clock {
         var remaining: [Duration] { sleepers.map { now.duration(to: $0.deadline) }.sorted() }
 
         mutating func takeObservers() -> [CheckedContinuation<Void, Never>] {
+            if observers.isEmpty { return [] }
             let remaining = remaining
             let met = observers.filter { $0.isMet(remaining) }
             observers.removeAll { $0.isMet(remaining) }
