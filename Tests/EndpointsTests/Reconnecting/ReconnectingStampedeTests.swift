@@ -1,3 +1,4 @@
+import EndpointsTesting
 import EventLoop
 import Foundation
 import Testing
