@@ -176,7 +176,7 @@ struct SendFileTests {
         arguments: FileWay.allCases
     )
     func slow(way: FileWay) async throws {
-        let bytes = numberedBytes(5_000_000)
+        let bytes = numberedBytes(20_000_000)
         let path = try directory.make("file", bytes)
         try await withWay(way) { a, b in
             let sender = Task { try await a.sendFile(path) }
@@ -226,7 +226,7 @@ struct SendFileTests {
     func cancelledBefore(way: FileWay) async throws {
         let path = try directory.make("file", [UInt8](repeating: 255, count: 1000))
         try await withWay(way) { a, b in
-            let bytes = numberedBytes(5_000_000)
+            let bytes = numberedBytes(20_000_000)
             let filler = Task { try await a.write(bytes) }
             try await a.untilWriting()
             let sender = Task { try await a.sendFile(path) }
