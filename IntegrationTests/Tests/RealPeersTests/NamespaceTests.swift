@@ -56,6 +56,7 @@ struct NamespaceTests {
                 ["unshare", "-n", "-m", "sh", "-c", Self.network, "sh", hosts]
                     + [program, "tcp6:0", name, "\(count)", timeout]
             )
+            _ = try await process.output.toEnd()
             let status = try await process.waitForExit()
             try #require(status == .status(0), "\(process.errors.text)")
             return process.output.lines.map { line in
