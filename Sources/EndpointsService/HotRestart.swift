@@ -76,7 +76,7 @@ public final class HotRestart: Sendable {
             throw EndpointError(
                 .invalidArgument,
                 operation: "listen",
-                endpoint: "\(endpoint)",
+                endpoint: endpoint.redacted,
                 reason: "\"\(name)\" is no name of a descriptor",
                 advice: "it has 1 to 255 printable ASCII characters and no colon"
             )
@@ -93,7 +93,7 @@ public final class HotRestart: Sendable {
             throw EndpointError(
                 .invalidArgument,
                 operation: "listen",
-                endpoint: "\(endpoint)",
+                endpoint: endpoint.redacted,
                 reason: "it cannot use the socket \"\(name)\" that the process was started with"
             )
         }
@@ -272,10 +272,15 @@ private struct RestartableEndpoint<Inner: ServerEndpoint>: ServerEndpoint {
     let restart: HotRestart
 
     var description: String { endpoint.description }
+    var redacted: String { endpoint.redacted }
 
     func listen(in context: EndpointContext) async throws -> Listener {
         try await restart.listen(at: endpoint, name: name, in: context)
     }
+}
+
+extension RestartableEndpoint: ReloadableEndpoint {
+    func reload() throws { try (endpoint as? any ReloadableEndpoint)?.reload() }
 }
 
 /// Our end of the pipe by which a successor says that it is ready.
