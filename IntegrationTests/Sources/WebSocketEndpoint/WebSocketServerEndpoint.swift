@@ -68,7 +68,7 @@ public struct WebSocketServerEndpoint: ServerEndpoint, EndpointKind {
     public func listen(in context: EndpointContext) async throws -> Listener {
         let (path, host, limit, closeTimeout) = (path, host, limit, closeTimeout)
         let (logger, name) = (context.logger, description)
-        let prepared = context.preparing(
+        let prepared = context.naming(self).preparing(
             "WebSocket handshake",
             timeout: timeout,
             client: { inner in
