@@ -25,9 +25,9 @@ package actor Gate: SerialExecutor {
     nonisolated(unsafe) private var job: UnownedJob?
     // Safe: as `job`.
     nonisolated(unsafe) private var isClosed = false
-    /// What the task waits for; `none` when the gate is open.
-    // Safe: as `job`.
-    nonisolated(unsafe) package private(set) var call = SuspendedCall.none
+    // Safe: as `job`. Private, as all that the hot path touches: what other modules see, the compiler
+    // checks for exclusive access at each use.
+    nonisolated(unsafe) private var waiting = SuspendedCall.none
     private var passed = 0
 
     package init(_ loop: EventLoop) { self.loop = loop }
@@ -41,19 +41,22 @@ package actor Gate: SerialExecutor {
         if isClosed { self.job = job } else { loop.append(job) }
     }
 
+    /// What the task waits for; `none` when the gate is open.
+    package nonisolated var call: SuspendedCall { waiting }
+
     /// Waits until the gate is open.
     package func pass() { passed &+= 1 }
 
     /// Makes the next task wait, for `operation`.
     package nonisolated func close(for operation: SuspendedCall.Operation) {
         isClosed = true
-        call = SuspendedCall(operation: operation, since: loop.hot.pointee.turnTime)
+        waiting = SuspendedCall(operation: operation, since: loop.hot.pointee.turnTime)
     }
 
     /// Opens the gate, and answers the job of the task that waited, for the caller to run or queue.
     package nonisolated func open() -> UnownedJob? {
         isClosed = false
-        call = .none
+        waiting = .none
         let kept = job
         job = nil
         return kept
