@@ -53,7 +53,9 @@ let package = Package(
         ),
         .target(
             name: "EndpointsMetrics",
-            dependencies: ["Endpoints", .product(name: "Metrics", package: "swift-metrics")]
+            dependencies: [
+                "Endpoints", "EventLoop", .product(name: "Metrics", package: "swift-metrics"),
+            ]
         ),
         .target(
             name: "EndpointsTracing",

@@ -5,8 +5,8 @@
 // of their own; the rest share one.
 
 import Endpoints
+import EventLoop
 import Metrics
-import Synchronization
 
 /// Counts connections, for the backend that the program has chosen (swift-metrics).
 ///
@@ -74,7 +74,7 @@ public final class EndpointMetrics: EndpointObserver {
         var handles: [String: Handles] = [:]
         var failures: [Failure: Counter] = [:]
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let factory: any MetricsFactory
     private let mostEndpoints: Int
 
