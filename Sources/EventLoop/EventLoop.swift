@@ -168,9 +168,6 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     /// Runs what was handed to a loop that has no thread, on the caller's; see Mailbox.swift.
     private func runLate() {
-        // What it runs may let go of the last reference to the loop.
-        let kept = Unmanaged.passRetained(self)
-        defer { kept.release() }
         let outer = endpoints_current_loop()
         endpoints_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
         defer { endpoints_set_current_loop(outer) }
