@@ -12,7 +12,7 @@ extension ClientEndpoint {
     /// phase that happened: `resolve`, `connect`, `proxy`, `handshake`. A failed attempt has its error,
     /// and an event for each address that was tried. Attributes follow OpenTelemetry's names where
     /// it has them: `network.peer.address`, `network.peer.port`, `error.type`; and `endpoint` is the
-    /// endpoint's string.
+    /// endpoint's string with secrets masked.
     ///
     /// - Parameter tracer: Where spans go; the process's unless told.
     /// - Returns: The endpoint.
@@ -26,6 +26,7 @@ private struct TracedEndpoint<Inner: ClientEndpoint>: ClientEndpoint {
     let tracer: (any Tracer)?
 
     var description: String { endpoint.description }
+    var redacted: String { endpoint.redacted }
 
     func connect(in context: EndpointContext) async throws -> Connection {
         let tracer: any Tracer = self.tracer ?? InstrumentationSystem.tracer
@@ -37,7 +38,7 @@ private struct TracedEndpoint<Inner: ClientEndpoint>: ClientEndpoint {
         _ tracer: some Tracer
     ) async throws -> Connection {
         try await tracer.withSpan("connect", ofKind: .client) { span in
-            span.attributes["endpoint"] = endpoint.description
+            span.attributes["endpoint"] = redacted
             do {
                 let connection = try await endpoint.connect(in: context)
                 span.describe(connection.remoteAddress)

@@ -57,6 +57,18 @@ struct TracedEndpointTests {
         #expect(span.events.first?.attributes.get("error.type") == .string("connectionRefused"))
     }
 
+    @Test("a password is in no span")
+    func secrets() async throws {
+        let tracer = InMemoryTracer()
+        let string = "socks5:a:1:proxy=[memory:nobody-\(UInt64.random(in: 0 ... .max))]"
+        let client = try clientFromString("\(string):user=u:password=hunter2")
+        let traced = client.traced(by: tracer)
+        #expect(traced.redacted == client.redacted)
+        await #expect(throws: EndpointError.self) { try await traced.connect().abort() }
+        let span = try #require(tracer.finishedSpans.first)
+        #expect(span.attributes.get("endpoint") == .string(client.redacted))
+    }
+
     @Test("a cancelled attempt ends its span, which says so")
     func cancelled() async throws {
         let tracer = InMemoryTracer()

@@ -40,13 +40,13 @@ extension ClientEndpoint {
         do {
             let connection = try await connect(in: context)
             observer.connected(
-                to: description,
+                to: redacted,
                 after: ContinuousClock.now - start,
                 connection.timeline
             )
             return connection
         } catch {
-            observer.connectFailed(to: description, after: ContinuousClock.now - start, error)
+            observer.connectFailed(to: redacted, after: ContinuousClock.now - start, error)
             throw error
         }
     }
@@ -55,6 +55,7 @@ extension ClientEndpoint {
 private struct ObservedEndpoint<Inner: ClientEndpoint>: ClientEndpoint {
     let endpoint: Inner
     var description: String { endpoint.description }
+    var redacted: String { endpoint.redacted }
 
     func connect(in context: EndpointContext) async throws -> Connection {
         try await endpoint.connectObserved(in: context)

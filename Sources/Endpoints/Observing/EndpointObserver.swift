@@ -5,7 +5,8 @@
 ///
 /// Put one into ``EndpointContext/observer``. Each method is called on some loop's thread, or a task's,
 /// and must neither wait nor take long; what is not implemented does nothing. `endpoint` is the
-/// string of the endpoint that opened the socket: of `tls:…` on a server, what it wraps.
+/// string of the endpoint that opened the socket, with secrets masked: of `tls:…` on a server, what it
+/// wraps.
 public protocol EndpointObserver: Sendable {
     /// A connection was accepted, or connected; a handshake may follow.
     func connectionOpened(at endpoint: String)

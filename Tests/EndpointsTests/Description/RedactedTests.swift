@@ -1,3 +1,4 @@
+import EventLoop
 import Testing
 
 @testable import Endpoints
@@ -32,6 +33,19 @@ struct RedactedTests {
         }
         let server = try serverFromString("haproxy:tls:8443:privateKey=/a")
         #expect(server.redacted == "\(server)")
+    }
+
+    @Test("an observer is told of an endpoint without its password, and so is who observes it")
+    func observer() async throws {
+        let names = NameCollector()
+        var context = EndpointContext()
+        context.observer = names
+        let string = "socks5:a:1:proxy=[memory:nobody-\(UInt64.random(in: 0 ... .max))]"
+        let endpoint = try clientFromString("\(string):user=u:password=hunter2").observed()
+        #expect("\(endpoint)".contains("hunter2"))
+        #expect(!endpoint.redacted.contains("hunter2"))
+        await #expect(throws: EndpointError.self) { try await endpoint.connect(in: context) }
+        #expect(names.failed.withLock { $0 } == [endpoint.redacted])
     }
 
     @Test("errors of connecting name the endpoint without its password")
@@ -106,5 +120,14 @@ private struct TokenEndpoint: ClientEndpoint, EndpointKind {
 
     func connect(in context: EndpointContext) async throws -> Connection {
         throw CancellationError()
+    }
+}
+
+/// Keeps what the endpoints of failed attempts were called.
+private final class NameCollector: EndpointObserver {
+    let failed = Lock<[String]>([])
+
+    func connectFailed(to endpoint: String, after duration: Duration, _ error: any Error) {
+        failed.withLock { $0.append(endpoint) }
     }
 }
