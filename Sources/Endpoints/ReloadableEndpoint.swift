@@ -1,4 +1,6 @@
-// A wrapper's files are those of what it wraps: it forwards. What has none at all is not asked.
+// A wrapper's files are those of what it wraps: it forwards. What has none at all is not asked. Where
+// there are layers, such as TLS in TLS, each reads its own: one whose files are wrong keeps what it
+// had, and the others take what is new.
 
 import Logging
 
@@ -8,7 +10,7 @@ import Logging
 public protocol ReloadableEndpoint: ServerEndpoint {
     /// Reads the files again; connections made from now on use what they hold.
     ///
-    /// - Throws: ``EndpointError``; then all stays as it was.
+    /// - Throws: ``EndpointError``; then what could not be read stays as it was.
     func reload() throws
 }
 
@@ -21,7 +23,7 @@ extension ServerEndpoint {
 
     /// Reads the files again, and tells in the log what should be known of them.
     ///
-    /// - Throws: ``EndpointError``; then all stays as it was.
+    /// - Throws: ``EndpointError``; then what could not be read stays as it was.
     package func reload(logger: Logger) throws {
         switch self {
         case let proxy as ProxyServerEndpoint:

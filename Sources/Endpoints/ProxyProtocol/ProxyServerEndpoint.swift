@@ -83,7 +83,7 @@ public struct ProxyServerEndpoint: ServerEndpoint, EndpointKind {
 extension ProxyServerEndpoint: ReloadableEndpoint {
     /// Has the endpoint within read its files again, if it has any.
     ///
-    /// - Throws: ``EndpointError``; then all stays as it was.
+    /// - Throws: ``EndpointError``; then what could not be read stays as it was.
     public func reload() throws {
         do {
             try (endpoint as? any ReloadableEndpoint)?.reload()

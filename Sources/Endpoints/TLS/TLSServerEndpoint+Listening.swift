@@ -7,6 +7,8 @@ import Logging
 protocol TLSListening: TCPEndpoint, ReloadableEndpoint {
     var configuration: TLSServerConfiguration { get set }
     var method: TLSMethod? { get set }
+    /// What it listens on, if that is another endpoint.
+    var inner: (any ServerEndpoint)? { get }
 }
 
 extension TLSListening {
@@ -204,13 +206,37 @@ extension TLSListening {
         return configuration
     }
 
-    /// Reads the files again; connections made from now on use what they hold.
+    /// Reads the files again, and has the endpoint within do so; connections made from now on use what
+    /// they hold.
     ///
-    /// - Throws: ``EndpointError``; then all stays as it was.
-    public func reload() throws { try load(for: "reload", redacted) }
+    /// - Throws: ``EndpointError``; then what could not be read stays as it was.
+    public func reload() throws {
+        try eachLayer(
+            { try load(for: "reload", redacted) },
+            { try (inner as? any ReloadableEndpoint)?.reload() }
+        )
+    }
 
     func reloadAndWarn(_ logger: Logger) throws {
-        warn(of: try load(for: "reload", redacted), logger, redacted)
+        try eachLayer(
+            { warn(of: try load(for: "reload", redacted), logger, redacted) },
+            { try inner?.reload(logger: logger) }
+        )
+    }
+
+    /// Does both, whether or not one fails, and tells of all that failed.
+    private func eachLayer(_ ours: () throws -> Void, _ within: () throws -> Void) throws {
+        var errors: [EndpointError] = []
+        do { try ours() } catch let error as EndpointError { errors.append(error) }
+        do { try within() } catch let error as EndpointError { errors.append(error) }
+        guard let first = errors.first else { return }
+        if errors.count == 1 { throw first }
+        throw EndpointError(
+            first.code,
+            operation: "reload",
+            endpoint: redacted,
+            reason: errors.map(\.why).joined(separator: "; and ")
+        )
     }
 
     @discardableResult

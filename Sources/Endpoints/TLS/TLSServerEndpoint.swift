@@ -169,8 +169,13 @@ public struct SSLServerEndpoint: ServerEndpoint, EndpointKind {
     }
 }
 
-extension TLSServerEndpoint: TLSListening {}
-extension SSLServerEndpoint: TLSListening {}
+extension TLSServerEndpoint: TLSListening {
+    var inner: (any ServerEndpoint)? { endpoint }
+}
+
+extension SSLServerEndpoint: TLSListening {
+    var inner: (any ServerEndpoint)? { nil }
+}
 
 /// What is so unless a string says otherwise.
 enum TLSDefaults {

@@ -254,7 +254,11 @@ final class TLSTransport: Transport {
 
     // MARK: the end
 
+    var hasOwnEnd: Bool { true }
+
     /// Sends close_notify (RFC 8446, section 6.1); the peer may go on sending.
+    ///
+    /// TLS in TLS ends layer by layer from within, so that to no layer of the peer ours looks cut off.
     func closeWrite() -> Transfer {
         if let blocked = flush(), blocked.wouldBlock { return blocked }
         sealedCount = 0
@@ -264,7 +268,7 @@ final class TLSTransport: Transport {
             _ = SSL_shutdown(ssl)
             if let blocked = flush(), blocked.wouldBlock { return blocked }
         }
-        return .moved(0)
+        return inner.hasOwnEnd ? inner.closeWrite() : .moved(0)
     }
 
     func end(after readiness: Readiness) -> ConnectionEnd? {

@@ -18,6 +18,7 @@ final class PrefixTransport: Transport {
     var base: BaseTransport { inner.base }
     var failure: EndpointError? { inner.failure }
     var hasSealedBytes: Bool { inner.hasSealedBytes }
+    var hasOwnEnd: Bool { inner.hasOwnEnd }
     var lingers: Bool { inner.lingers }
     var endOfStream: ConnectionEnd? { inner.endOfStream }
 

@@ -53,6 +53,8 @@ protocol Transport: AnyObject {
     func write(_ parts: UnsafeBufferPointer<iovec>) -> Transfer
     /// Sends the end of our stream; `.moved(0)` when it is done.
     func closeWrite() -> Transfer
+    /// Whether its end is told in its own protocol, and leaves the transport below it open.
+    var hasOwnEnd: Bool { get }
     /// Whether `close` must wait for the peer's end before it closes the lowest transport.
     var lingers: Bool { get }
     /// What `readiness` of the lowest transport says of the stream's end, if it says it all.
@@ -68,6 +70,7 @@ protocol Transport: AnyObject {
 extension Transport {
     var failure: EndpointError? { nil }
     var hasSealedBytes: Bool { false }
+    var hasOwnEnd: Bool { false }
     var lingers: Bool { false }
     var endOfStream: ConnectionEnd? { .peerClosed }
     func lookAhead() -> ConnectionEnd? { nil }
