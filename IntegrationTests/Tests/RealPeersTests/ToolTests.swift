@@ -124,7 +124,7 @@ struct ToolTests {
             #expect(
                 python.output.lines == [
                     #""server" "tcp" "tcp:port=80:interface=192.168.1.1" - - -"#,
-                    #""server" "tcp6" "tcp6:port=80:interface=[2001:0DB8:f00e:eb00::1]" - - -"#,
+                    #""server" "tcp6" "tcp6:port=80:interface=[2001:db8:f00e:eb00::1]" - - -"#,
                     #""server" "unix" "unix:address=/var/run/finger:mode=660" "660" - -"#,
                     #""client" "tcp" "tcp:host=www.example.com:port=80:bindAddress=192.0.2.100" - - -"#,
                     #"- - - - 1 "did you mean tcp:8080?""#,

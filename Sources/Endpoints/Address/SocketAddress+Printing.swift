@@ -27,8 +27,21 @@ extension SocketAddress: CustomStringConvertible {
         case .unix, .named:
             return ""
         }
+        return Self.print(&kernel) + zone
+    }
+
+    /// The text of an IPv6 literal without a zone as RFC 5952 has it; `nil` if it is none.
+    ///
+    /// One that carries an IPv4 address stays IPv6.
+    static func canonical(ipv6 literal: String) -> String? {
+        var kernel = sockaddr_storage()
+        guard endpoints_parse_ip(AF_INET6, literal, &kernel) == 1 else { return nil }
+        return print(&kernel)
+    }
+
+    private static func print(_ kernel: inout sockaddr_storage) -> String {
         let capacity = Int(INET6_ADDRSTRLEN)
-        let text = String(unsafeUninitializedCapacity: capacity) { buffer in
+        return String(unsafeUninitializedCapacity: capacity) { buffer in
             buffer.withMemoryRebound(to: CChar.self) { characters in
                 guard
                     let base = characters.baseAddress,
@@ -37,7 +50,6 @@ extension SocketAddress: CustomStringConvertible {
                 return strlen(base)
             }
         }
-        return text + zone
     }
 
     /// The interface's name, or its number if it is gone.

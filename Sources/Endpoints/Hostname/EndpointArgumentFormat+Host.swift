@@ -2,13 +2,13 @@ extension EndpointArgumentFormat where Value == String {
     /// A host to connect to: an address literal or a name; nothing is looked up.
     ///
     /// Names are labels of letters, digits, `-` and `_` (RFC 1123, section 2.1), or text that has such
-    /// a form by IDNA (UTS #46); it is kept as it was written. An IPv6 literal may have a zone
-    /// (RFC 4007, section 11).
+    /// a form by IDNA (UTS #46); it is kept as it was written. An IPv6 literal is kept as RFC 5952
+    /// writes it, so that equal addresses are equal texts, and may have a zone (RFC 4007, section 11).
     public static var host: Self {
         EndpointArgumentFormat(
             expected: "a host name or an IP address",
             read: readHost,
-            write: { $0 }
+            write: { HostName.canonical($0) }
         )
     }
 
@@ -18,7 +18,7 @@ extension EndpointArgumentFormat where Value == String {
             expected: "a local address or its name, or nothing for all",
             allowsEmpty: true,
             read: { $0.isEmpty ? "" : try readHost($0) },
-            write: { $0 }
+            write: { HostName.canonical($0) }
         )
     }
 
@@ -27,14 +27,14 @@ extension EndpointArgumentFormat where Value == String {
         EndpointArgumentFormat(
             expected: "a local address or its name",
             read: readHost,
-            write: { $0 }
+            write: { HostName.canonical($0) }
         )
     }
 
     private static func readHost(_ text: String) throws -> String {
         do {
             _ = try HostName(text)
-            return text
+            return HostName.canonical(text)
         } catch {
             throw EndpointArgumentError(error.reason, hint: error.hint)
         }

@@ -48,6 +48,16 @@ enum HostName: Hashable, Sendable {
         return parts.count == 1 || isZone(parts[1]) ? .ipv6 : nil
     }
 
+    /// The text, with an IPv6 literal as RFC 5952 writes it; the zone, which is a name, stays.
+    static func canonical(_ text: String) -> String {
+        guard text.utf8.contains(UInt8(ascii: ":")), family(ofLiteral: text) == .ipv6 else {
+            return text
+        }
+        let zone = text.utf8.firstIndex(of: UInt8(ascii: "%")) ?? text.endIndex
+        let address = SocketAddress.canonical(ipv6: String(text[..<zone]))
+        return address.map { $0 + text[zone...] } ?? text
+    }
+
     private static func isAddress(_ text: String, _ family: Int32) -> Bool {
         // A NUL would end the C string early and hide what follows.
         if text.isEmpty || text.utf8.contains(0) { return false }

@@ -11,7 +11,11 @@ public struct SOCKS5ClientEndpoint: ClientEndpoint, EndpointKind {
     public static let arguments: [EndpointArgument<SOCKS5ClientEndpoint>] = tunnelArguments
 
     /// The host: a name or an address literal; the proxy looks it up.
-    public var host = ""
+    ///
+    /// An IPv6 literal is kept as RFC 5952 writes it.
+    public var host = "" {
+        didSet { host = HostName.canonical(host) }
+    }
     /// The port, from 1.
     public var port: UInt16 = 0
     /// How to connect to the proxy.
@@ -36,7 +40,7 @@ public struct SOCKS5ClientEndpoint: ClientEndpoint, EndpointKind {
     ///   - port: The port, from 1.
     ///   - proxy: How to connect to the proxy.
     public init(host: String, port: UInt16, proxy: any ClientEndpoint) {
-        self.host = host
+        self.host = HostName.canonical(host)
         self.port = port
         self.proxy = proxy
     }

@@ -13,13 +13,19 @@ public struct TCPClientEndpoint: ClientEndpoint, EndpointKind, TCPEndpoint, Hash
     public static let arguments: [EndpointArgument<TCPClientEndpoint>] = clientArguments
 
     /// The host: a name or an address literal; an IPv6 one may have a zone.
-    public var host = ""
+    ///
+    /// An IPv6 literal is kept as RFC 5952 writes it.
+    public var host = "" {
+        didSet { host = HostName.canonical(host) }
+    }
     /// The port, from 1.
     public var port: UInt16 = 0
     /// How long all of connecting may take, look-up and attempts; 30 seconds unless told.
     public var timeout: Duration = .seconds(30)
     /// The local address to connect from; the system chooses unless told.
-    public var bindAddress: String?
+    public var bindAddress: String? {
+        didSet { bindAddress = bindAddress.map(HostName.canonical) }
+    }
     /// The options of the socket.
     public var options = TCPOptions()
 
@@ -32,7 +38,7 @@ public struct TCPClientEndpoint: ClientEndpoint, EndpointKind, TCPEndpoint, Hash
     ///   - host: A name or an address literal.
     ///   - port: The port, from 1.
     public init(host: String, port: UInt16) {
-        self.host = host
+        self.host = HostName.canonical(host)
         self.port = port
     }
 
@@ -74,13 +80,19 @@ public struct TCP6ClientEndpoint: ClientEndpoint, EndpointKind, TCPEndpoint, Has
     public static let arguments: [EndpointArgument<TCP6ClientEndpoint>] = clientArguments
 
     /// The host: a name or an IPv6 literal, perhaps with a zone.
-    public var host = ""
+    ///
+    /// An IPv6 literal is kept as RFC 5952 writes it.
+    public var host = "" {
+        didSet { host = HostName.canonical(host) }
+    }
     /// The port, from 1.
     public var port: UInt16 = 0
     /// How long all of connecting may take, look-up and attempts; 30 seconds unless told.
     public var timeout: Duration = .seconds(30)
     /// The local address to connect from; the system chooses unless told.
-    public var bindAddress: String?
+    public var bindAddress: String? {
+        didSet { bindAddress = bindAddress.map(HostName.canonical) }
+    }
     /// The options of the socket.
     public var options = TCPOptions()
 
@@ -93,7 +105,7 @@ public struct TCP6ClientEndpoint: ClientEndpoint, EndpointKind, TCPEndpoint, Has
     ///   - host: A name or an IPv6 literal.
     ///   - port: The port, from 1.
     public init(host: String, port: UInt16) {
-        self.host = host
+        self.host = HostName.canonical(host)
         self.port = port
     }
 

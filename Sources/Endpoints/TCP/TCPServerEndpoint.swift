@@ -33,7 +33,11 @@ public struct TCPServerEndpoint: ServerEndpoint, EndpointKind, TCPEndpoint, Hash
     /// The port; with 0 the system takes a free one.
     public var port: UInt16 = 0
     /// The local address to listen on, or its name; empty for all of IPv4.
-    public var interface = ""
+    ///
+    /// An IPv6 literal is kept as RFC 5952 writes it.
+    public var interface = "" {
+        didSet { interface = HostName.canonical(interface) }
+    }
     /// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
     public var backlog = 4096
     /// The options of the socket.
@@ -50,7 +54,7 @@ public struct TCPServerEndpoint: ServerEndpoint, EndpointKind, TCPEndpoint, Hash
     ///   - backlog: How many connections may wait to be accepted.
     public init(port: UInt16, interface: String = "", backlog: Int = 4096) {
         self.port = port
-        self.interface = interface
+        self.interface = HostName.canonical(interface)
         self.backlog = backlog
     }
 
@@ -99,7 +103,11 @@ public struct TCP6ServerEndpoint: ServerEndpoint, EndpointKind, TCPEndpoint, Has
     /// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
     public var backlog = 4096
     /// The local address to listen on, or its name; `::` for all, of both families.
-    public var interface = "::"
+    ///
+    /// An IPv6 literal is kept as RFC 5952 writes it.
+    public var interface = "::" {
+        didSet { interface = HostName.canonical(interface) }
+    }
     /// The options of the socket.
     public var options = TCPOptions()
 
@@ -114,7 +122,7 @@ public struct TCP6ServerEndpoint: ServerEndpoint, EndpointKind, TCPEndpoint, Has
     ///   - backlog: How many connections may wait to be accepted.
     public init(port: UInt16, interface: String = "::", backlog: Int = 4096) {
         self.port = port
-        self.interface = interface
+        self.interface = HostName.canonical(interface)
         self.backlog = backlog
     }
 

@@ -25,13 +25,19 @@ public struct TLSClientEndpoint: ClientEndpoint, EndpointKind {
         clientArguments + ownArguments + securityArguments
 
     /// The host: a name or an address literal, and what the peer must prove to be.
-    public var host = ""
+    ///
+    /// An IPv6 literal is kept as RFC 5952 writes it.
+    public var host = "" {
+        didSet { host = HostName.canonical(host) }
+    }
     /// The port, from 1; not looked at over another endpoint.
     public var port: UInt16 = 0
     /// How long all of connecting may take, look-up, attempts and handshake; 30 seconds unless told.
     public var timeout: Duration = .seconds(30)
     /// The local address to connect from; the system chooses unless told.
-    public var bindAddress: String?
+    public var bindAddress: String? {
+        didSet { bindAddress = bindAddress.map(HostName.canonical) }
+    }
     /// The options of the socket.
     public var options = TCPOptions()
     /// How to speak TLS.
@@ -39,7 +45,9 @@ public struct TLSClientEndpoint: ClientEndpoint, EndpointKind {
     /// What to connect over; TCP to host and port unless told.
     public var endpoint: (any ClientEndpoint)?
     /// The name that the peer must prove; the host unless told.
-    public var serverName: String?
+    public var serverName: String? {
+        didSet { serverName = serverName.map(HostName.canonical) }
+    }
 
     /// Makes an endpoint whose host and port are still to be filled in.
     public init() {}
@@ -55,7 +63,7 @@ public struct TLSClientEndpoint: ClientEndpoint, EndpointKind {
         port: UInt16,
         _ configuration: TLSClientConfiguration = TLSClientConfiguration()
     ) {
-        self.host = host
+        self.host = HostName.canonical(host)
         self.port = port
         self.configuration = configuration
     }
@@ -126,19 +134,27 @@ public struct SSLClientEndpoint: ClientEndpoint, EndpointKind {
         clientArguments + ownArguments + securityArguments
 
     /// The host: a name or an address literal.
-    public var host = ""
+    ///
+    /// An IPv6 literal is kept as RFC 5952 writes it.
+    public var host = "" {
+        didSet { host = HostName.canonical(host) }
+    }
     /// The port, from 1.
     public var port: UInt16 = 0
     /// How long all of connecting may take, look-up, attempts and handshake; 30 seconds unless told.
     public var timeout: Duration = .seconds(30)
     /// The local address to connect from; the system chooses unless told.
-    public var bindAddress: String?
+    public var bindAddress: String? {
+        didSet { bindAddress = bindAddress.map(HostName.canonical) }
+    }
     /// The options of the socket.
     public var options = TCPOptions()
     /// How to speak TLS.
     public var configuration = TLSClientConfiguration()
     /// The name that the peer must prove; the host unless told.
-    public var hostname: String?
+    public var hostname: String? {
+        didSet { hostname = hostname.map(HostName.canonical) }
+    }
 
     /// Makes an endpoint whose host and port are still to be filled in.
     public init() {}

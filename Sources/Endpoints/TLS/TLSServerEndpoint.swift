@@ -40,7 +40,11 @@ public struct TLSServerEndpoint: ServerEndpoint, EndpointKind {
     /// The port; with 0 the system takes a free one, `nil` is 443.
     public var port: UInt16?
     /// The local address to listen on, or its name; `::` for all, of both families.
-    public var interface = "::"
+    ///
+    /// An IPv6 literal is kept as RFC 5952 writes it.
+    public var interface = "::" {
+        didSet { interface = HostName.canonical(interface) }
+    }
     /// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
     public var backlog = 4096
     /// The options of the socket.
@@ -62,7 +66,7 @@ public struct TLSServerEndpoint: ServerEndpoint, EndpointKind {
     ///   - configuration: How to speak TLS.
     public init(port: UInt16, interface: String = "::", _ configuration: TLSServerConfiguration) {
         self.port = port
-        self.interface = interface
+        self.interface = HostName.canonical(interface)
         self.configuration = configuration
     }
 
@@ -140,7 +144,11 @@ public struct SSLServerEndpoint: ServerEndpoint, EndpointKind {
     /// The port; with 0 the system takes a free one.
     public var port: UInt16 = 0
     /// The local address to listen on, or its name; empty for all of IPv4.
-    public var interface = ""
+    ///
+    /// An IPv6 literal is kept as RFC 5952 writes it.
+    public var interface = "" {
+        didSet { interface = HostName.canonical(interface) }
+    }
     /// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
     public var backlog = 4096
     /// The options of the socket.

@@ -57,7 +57,7 @@ struct CanonicalStringTests {
             ("tcp6:80:50:\\:\\:1", "tcp6:port=80:backlog=50:interface=[::1]"),
             (
                 "tcp6:port=80:interface=2001\\:0DB8\\:f00e\\:eb00\\:\\:1",
-                "tcp6:port=80:interface=[2001:0DB8:f00e:eb00::1]"
+                "tcp6:port=80:interface=[2001:db8:f00e:eb00::1]"
             ),
             ("tcp6:80:interface=", "tcp6:port=80:interface="),
             ("tcp6:80:interface=\\:\\:", "tcp6:port=80"),
@@ -86,6 +86,40 @@ struct CanonicalStringTests {
     func server(string: String, expected: String) throws {
         #expect(try canonical(string, .server) == expected)
         #expect(try canonical(expected, .server) == expected)
+    }
+
+    @Test(
+        "an IPv6 literal is printed as RFC 5952 writes it, and every spelling makes the same endpoint",
+        arguments: [
+            ("0:0:0:0:0:0:0:1", "::1"),
+            ("::FFFF", "::ffff"),
+            ("2001:0DB8:0000:0:1::0", "2001:db8:0:0:1::"),
+            ("2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"),
+            ("0:0:0:0:0:FFFF:192.0.2.1", "::ffff:192.0.2.1"),
+            ("FE80:0::1%Eth0", "fe80::1%Eth0"),
+        ]
+    )
+    func literal(spelling: String, expected: String) throws {
+        for string in ["tcp:HOST:80", "tcp:h:80:bindAddress=HOST", "secure:HOST:443"] {
+            #expect(
+                try canonical(string.replacing("HOST", with: "[\(spelling)]"), .client)
+                    == canonical(string.replacing("HOST", with: "[\(expected)]"), .client)
+            )
+        }
+        #expect(
+            try canonical("tcp:80:interface=[\(spelling)]", .server)
+                == "tcp:port=80:interface=[\(expected)]"
+        )
+        let made = TCP6ServerEndpoint(port: 80, interface: spelling)
+        #expect(made.interface == expected)
+        #expect(made == TCP6ServerEndpoint(port: 80, interface: expected))
+        #expect(try serverFromString("\(made)") as? TCP6ServerEndpoint == made)
+        var client = TCPClientEndpoint(host: spelling, port: 80)
+        client.bindAddress = spelling
+        #expect(try clientFromString("\(client)") as? TCPClientEndpoint == client)
+        client.host = "example.com"
+        client.host = spelling
+        #expect((client.host, client.bindAddress) == (expected, expected))
     }
 
     @Test("an endpoint made in code prints as the string that makes it")

@@ -39,6 +39,10 @@ extension SplitMix {
         ])
     }
 
+    fileprivate mutating func spelling() -> String {
+        chance(2) ? host() : pick(["0:0:0:0:0:0:0:1", "::FFFF", "2001:0DB8::0:1", "FE80::0%eth0"])
+    }
+
     fileprivate mutating func options() -> TCPOptions {
         var options = TCPOptions()
         if chance(3) { options.noDelay = false }
@@ -65,7 +69,7 @@ extension SplitMix {
         switch Int.random(in: 0..<(depth > 0 ? 6 : 3), using: &self) {
         case 0:
             var endpoint = TCPClientEndpoint(
-                host: host(),
+                host: spelling(),
                 port: .random(in: 1...UInt16.max, using: &self)
             )
             endpoint.options = options()
@@ -97,11 +101,11 @@ extension SplitMix {
         switch Int.random(in: 0..<(depth > 0 ? 6 : 4), using: &self) {
         case 0:
             var endpoint = TCPServerEndpoint(port: .random(in: 0...UInt16.max, using: &self))
-            endpoint.interface = chance(2) ? "" : host()
+            endpoint.interface = chance(2) ? "" : spelling()
             endpoint.options = options()
             return endpoint
         case 1:
-            return TCP6ServerEndpoint(port: 1, interface: chance(2) ? "" : host(), backlog: 7)
+            return TCP6ServerEndpoint(port: 1, interface: chance(2) ? "" : spelling(), backlog: 7)
         case 2:
             return UNIXServerEndpoint(
                 path: path(),
