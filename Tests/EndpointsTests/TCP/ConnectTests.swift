@@ -134,6 +134,50 @@ struct ConnectTests {
         while openSockets(to: address) > 0 { await Task.yield() }
     }
 
+    @Test(
+        "a connect that fails throws",
+        .bug("https://github.com/apple/swift-nio/issues/2637", "swift-nio#2637")
+    )
+    func failedConnect() async throws {
+        try await withListener { listening in
+            await listening.listener.close()
+            let error = await #expect(throws: EndpointError.self) { try await listening.connect() }
+            #expect(error?.code == .connectionRefused)
+            #expect(error?.description.contains("ECONNREFUSED") == true)
+        }
+    }
+
+    @Test(
+        "a connect can be cancelled",
+        .tags(.cancellation),
+        .bug("https://github.com/apple/swift-nio/issues/1857", "swift-nio#1857")
+    )
+    func cancelledConnect() async throws {
+        // A full backlog answers nobody.
+        let socket = OwnedDescriptor(endpoints_socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+        var local = try SocketAddress(ip: "127.0.0.1", port: 0).kernelAddress(
+            operation: "bind",
+            endpoint: nil
+        )
+        _ = endpoints_bind(socket.rawValue, &local.storage, local.length)
+        _ = endpoints_listen(socket.rawValue, 0)
+        let port = SocketAddress(localOf: socket.rawValue).port ?? 0
+        let loop = EventLoopGroup.shared.next()
+        var waiting: [Task<Connection, any Error>] = []
+        for _ in 0..<8 {
+            waiting.append(
+                Task { try await TCPClientEndpoint(host: "127.0.0.1", port: port).connect() }
+            )
+            try await loop.sleep(for: .milliseconds(2))
+        }
+        for task in waiting { task.cancel() }
+        var cancelled = 0
+        for task in waiting {
+            do { try await task.value.close() } catch is CancellationError { cancelled += 1 }
+        }
+        #expect(cancelled > 0)
+    }
+
     @Test("closing a listener ends its iteration, at whatever moment it comes")
     func closing() async throws {
         for round in 0..<300 {
