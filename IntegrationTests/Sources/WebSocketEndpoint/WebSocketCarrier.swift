@@ -11,7 +11,7 @@
 // Ends. A close frame is a half-close: after ours we still hand on what comes, after the peer's we
 // still send, as section 5.5.1 allows until our own close answers it. What the RFC does not promise is
 // that the peer does as much; so after our close its silence has a limit. A stream that ends without a
-// close frame was cut off, and reads as a reset, never as an end.
+// close frame was cut off, and reads as `truncated`, never as an end.
 
 import Endpoints
 import Logging
@@ -148,12 +148,7 @@ actor WebSocketCarrier {
         while true {
             if let event = try decoder.next(in: &input) { return event }
             guard let more = try await wire.read(atMost: 65_536) else {
-                throw EndpointError(
-                    .truncated,
-                    operation: "read",
-                    endpoint: "websocket (\(wire.remoteAddress))",
-                    reason: "the stream ended without a close frame"
-                )
+                throw failure(.truncated, "the stream ended without a close frame")
             }
             input = more[...]
         }
@@ -172,7 +167,8 @@ actor WebSocketCarrier {
         await stream.close()
     }
 
-    /// Whatever fails ends all: the program reads a reset, and so does the peer unless it is told why.
+    /// Whatever fails ends all: the program reads why, behind what came before, and the peer reads a
+    /// reset unless it is told.
     private func orFail(_ body: () async throws -> Void) async {
         do { try await body() } catch {
             if hasFailed { return }
@@ -181,7 +177,7 @@ actor WebSocketCarrier {
                 "WebSocket ended",
                 metadata: ["remote": "\(wire.remoteAddress)", "reason": "\(error)"]
             )
-            stream.abort()
+            stream.abort(with: failure(error))
             if let violation = error as? WebSocketViolation {
                 try? await withTimeout(.seconds(1)) {
                     try await sendClose(violation.closeCode, violation.description)
@@ -191,4 +187,28 @@ actor WebSocketCarrier {
             wire.abort()
         }
     }
+
+    /// What the program is told.
+    private func failure(_ error: any Error) -> EndpointError {
+        switch error {
+        case let error as EndpointError: error
+        case let error as WebSocketViolation: failure(.webSocketViolation, error.description)
+        case let error as TimeoutError: failure(.timedOut, "\(error)")
+        default: failure(.closed, "\(error)")
+        }
+    }
+
+    private func failure(_ code: EndpointError.Code, _ reason: String) -> EndpointError {
+        EndpointError(
+            code,
+            operation: "read",
+            endpoint: "websocket (\(wire.remoteAddress))",
+            reason: reason
+        )
+    }
+}
+
+extension EndpointError.Code {
+    /// What came were no WebSocket frames, or more than the limit allows.
+    public static let webSocketViolation = Self("webSocketViolation")
 }

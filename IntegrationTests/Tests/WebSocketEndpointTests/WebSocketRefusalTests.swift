@@ -170,31 +170,6 @@ struct WebSocketRefusalTests {
         }
     }
 
-    @Test("a stream that ends without a close frame reads as a reset, not as an end")
-    func truncated() async throws {
-        try await withRawServer(
-            { connection in
-                var bytes: [UInt8] = []
-                while true {
-                    bytes += try await connection.read(atMost: 10_000) ?? []
-                    if case .complete(let request, _) = try WebSocketHandshake.readRequest(bytes) {
-                        try await connection.write(WebSocketHandshake.response(key: request.key))
-                        return try await connection.write([0x82, 5, 1, 2, 3])
-                    }
-                }
-            },
-            { client in
-                try await WebSocketClientEndpoint(client).withConnection { connection in
-                    _ = await #expect {
-                        while try await connection.read(atMost: 10) != nil {}
-                    } throws: {
-                        ($0 as? EndpointError)?.code == .connectionReset
-                    }
-                }
-            }
-        )
-    }
-
     @Test("a peer that never closes is given up, in its time")
     func neverCloses() async throws {
         try await withPlainClient("closeTimeout=0.05:") { connection in

@@ -15,6 +15,8 @@ private final class MemoryPipe: Sendable {
         var bytes = ReadBuffer()
         var hasEnded = false
         var isReset = false
+        /// What the reader gets behind the last byte, in place of an end.
+        var failure: EndpointError?
         /// The reader is gone.
         var isBroken = false
         var readerWaits = false
@@ -95,6 +97,7 @@ final class MemoryTransport: BaseTransport, Transport, @unchecked Sendable {
             if state.isReset { return (Transfer.systemError(ECONNRESET), false) }
             let count = min(state.bytes.count, buffer.count)
             if count == 0 {
+                if state.failure != nil { return (.failed, false) }
                 if state.hasEnded { return (.moved(0), false) }
                 state.readerWaits = true
                 return (.needsReadable, false)
@@ -152,9 +155,21 @@ final class MemoryTransport: BaseTransport, Transport, @unchecked Sendable {
 
     func end(after readiness: Readiness) -> ConnectionEnd? {
         guard readiness.isEnding else { return nil }
-        let isReset = incoming.state.withLock { $0.isReset }
+        let (isReset, failure) = incoming.state.withLock { ($0.isReset, $0.failure) }
+        if let failure { return failure.code == .truncated ? .truncated : .failed(failure) }
         if !isReset { return .peerClosed }
         return .failed(EndpointError(errno: ECONNRESET, operation: "read"))
+    }
+
+    var failure: EndpointError? { incoming.state.withLock { $0.failure } }
+
+    /// Ends our stream by a failure, unless it has ended; `close` tells the other end.
+    func fail(with error: EndpointError) {
+        outgoing.state.withLock { state in
+            if state.hasEnded { return }
+            state.failure = error
+            state.hasEnded = true
+        }
     }
 
     override func register(on loop: EventLoop, _ source: any EventSource) -> Int32 {
@@ -209,7 +224,8 @@ extension Connection {
     /// live on its loop.
     ///
     /// For kinds whose protocol frames a stream: one end is handed out in place of `connection`, and
-    /// what is read from the other goes over `connection` in that protocol's terms.
+    /// what is read from the other goes over `connection` in that protocol's terms. What breaks the
+    /// protocol is told by ``abort(with:)``.
     ///
     /// - Parameter connection: What carries the pair's bytes.
     /// - Returns: The two ends.
@@ -220,6 +236,26 @@ extension Connection {
             Connection(a, facts: facts, origin: origin, on: loop),
             Connection(b, facts: facts, origin: origin, on: loop)
         )
+    }
+
+    /// Ends the connection, and tells the other end of its ``memoryPair()`` why.
+    ///
+    /// The other end reads what was written before, and then its reads throw `error`; it has
+    /// ``ended()`` as `.truncated` if that is the error's code, else as `.failed`. So a kind whose
+    /// protocol frames a stream tells a stream that was cut off from one that has ended. After
+    /// ``closeWrite()`` the stream was whole, and the other end reads its end. On anything but an end
+    /// of a memory pair it is ``abort()``.
+    ///
+    /// - Parameter error: What the other end's reads throw.
+    public nonisolated func abort(with error: EndpointError) {
+        loop.run {
+            let connection = self.latest
+            guard let end = connection.base as? MemoryTransport else {
+                return connection.endNow(.closed, reset: true)
+            }
+            end.fail(with: error)
+            connection.endNow(.closed, reset: false)
+        }
     }
 
     /// As ``memoryPair()``, on loops of one's choice.

@@ -130,4 +130,57 @@ struct MemoryEndpointTests {
             #expect(await carrying.currentEnd == nil)
         }
     }
+    @Test(
+        "an end that fails is read to its last byte, and then as what failed",
+        arguments: [EndpointError.Code.truncated, EndpointError.Code("frameViolation")]
+    )
+    func failing(expected: EndpointError.Code) async throws {
+        let (a, b) = Connection.memoryPair()
+        try await a.write([1, 2, 3])
+        a.abort(with: EndpointError(expected, operation: "read", endpoint: "frames", reason: "cut"))
+        switch try await b.ended() {
+        case .truncated: #expect(expected == .truncated)
+        case .failed(let error): #expect(error.code == expected)
+        case let end: Issue.record("\(end)")
+        }
+        #expect(try await b.read(exactly: 2) == [1, 2])
+        #expect(try await b.read(atMost: 9) == [3])
+        for _ in 0..<2 {
+            let error = await #expect(throws: EndpointError.self) { try await b.read(atMost: 1) }
+            #expect(error?.description.hasPrefix("read frames: cut") == true)
+            #expect(error?.code == expected)
+        }
+        #expect(await code { try await b.write([1]) } == .connectionReset)
+        #expect(await code { try await a.read(atMost: 1) } == .closed)
+        await b.close()
+    }
+
+    @Test("who waits in a read is told at once what failed")
+    func failingWhileRead() async throws {
+        let (a, b) = Connection.memoryPair()
+        let reader = Task { try await b.read(atMost: 1) }
+        try await b.untilReading()
+        a.abort(with: EndpointError(.truncated, operation: "read"))
+        #expect(await code { try await reader.value } == .truncated)
+        await b.close()
+    }
+
+    @Test("a stream that has ended stays whole, whatever fails after it")
+    func failingBehindTheEnd() async throws {
+        let (a, b) = Connection.memoryPair()
+        try await a.write([1])
+        try await a.closeWrite()
+        a.abort(with: EndpointError(.truncated, operation: "read"))
+        #expect(try await b.read(atMost: 9) == [1])
+        #expect(try await b.read(atMost: 9) == nil)
+        await b.close()
+    }
+
+    @Test("over a socket abort(with:) is abort")
+    func failingSocket() async throws {
+        try await withPair { a, b in
+            a.abort(with: EndpointError(.truncated, operation: "read"))
+            #expect(await code { try await b.read(atMost: 1) } == .connectionReset)
+        }
+    }
 }
