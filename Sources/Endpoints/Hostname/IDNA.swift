@@ -12,9 +12,8 @@
 // for names that few write; glibc loads it by itself for AI_IDN, but SNI and the certificate's name
 // need the same answer.
 //
-// Not looked at, for want of tables: the direction of letters (RFC 5893) and the contextual rules
-// that need scripts (RFC 5892, appendix A.3 to A.7). They keep look-alikes out of registries, and
-// change nothing in where a name leads. Joiners are allowed behind a virama only (A.1, A.2).
+// Not looked at: the other contextual rules (RFC 5892, appendices A.3 to A.9). They keep look-alikes out
+// of registries; UTS #46 leaves them out, and RFC 5891, section 5.4, asks no more of who looks names up.
 //
 // NFC is the one thing here that the library offers to its own packages only (`_Unicode`).
 
@@ -40,7 +39,13 @@ enum IDNA {
         let mapped = try map(name)
         let labels = mapped.split(separator: ".", omittingEmptySubsequences: false)
         var result: [String] = []
-        for label in labels { result.append(try ascii(label: label)) }
+        var written: [[Unicode.Scalar]] = []
+        for label in labels {
+            let encoded = try ascii(label: label)
+            result.append(encoded)
+            written.append(decoded(encoded) ?? Array(label))
+        }
+        try checkDirections(of: written)
         return result.joined(separator: ".")
     }
 
@@ -122,7 +127,9 @@ enum IDNA {
     private static func ascii(label: Substring.UnicodeScalarView) throws(Refusal) -> String {
         let text = String(label)
         if label.allSatisfy(\.isASCII) {
-            if text.hasPrefix(prefix) { try checkEncoded(text) }
+            if text.hasPrefix(prefix), decoded(text) == nil {
+                throw Refusal(reason: "has the label \"\(text)\" in it, which is no Punycode")
+            }
             return text
         }
         try check(label: label)
@@ -135,13 +142,11 @@ enum IDNA {
         return prefix + encoded
     }
 
-    /// A label that was written in ASCII, beside others that were not.
-    private static func checkEncoded(_ label: String) throws(Refusal) {
-        guard let scalars = Punycode.decode(String(label.dropFirst(prefix.count))),
-            !scalars.allSatisfy(\.isASCII)
-        else {
-            throw Refusal(reason: "has the label \"\(label)\" in it, which is no Punycode")
-        }
+    /// What a label in its xn-- form is written as; `nil` for any other.
+    private static func decoded(_ label: String) -> [Unicode.Scalar]? {
+        guard label.hasPrefix(prefix) else { return nil }
+        let scalars = Punycode.decode(String(label.dropFirst(prefix.count)))
+        return scalars?.allSatisfy(\.isASCII) == false ? scalars : nil
     }
 
     private static func check(label: Substring.UnicodeScalarView) throws(Refusal) {
@@ -157,13 +162,6 @@ enum IDNA {
             throw Refusal(reason: "has a label that begins with a combining mark")
         default: break
         }
-        for (index, scalar) in scalars.enumerated()
-        where scalar == "\u{200C}" || scalar == "\u{200D}" {
-            let virama = Unicode.CanonicalCombiningClass.virama
-            let before = index > 0 ? scalars[index - 1].properties.canonicalCombiningClass : nil
-            if before != virama {
-                throw Refusal(reason: "has a joiner in it that joins nothing")
-            }
-        }
+        try checkJoiners(in: scalars)
     }
 }
