@@ -14,23 +14,14 @@ public struct WebSocketClientEndpoint: ClientEndpoint, EndpointKind {
     /// What it is for.
     public static let summary = "connects to a WebSocket (RFC 6455), as a stream of bytes"
     /// The arguments of the string.
-    public static let arguments: [EndpointArgument<WebSocketClientEndpoint>] = [
-        .optional("path", \.path, help: "what to ask for, with its query"),
-        .optional("host", \.host, help: "the Host field; the address connected to unless told"),
-        .optional("timeout", \.timeout, help: "seconds that all of connecting may take"),
-        .optional(
-            "limit",
-            \.limit,
-            as: .integer(in: 1...Int.max),
-            help: "bytes that a frame of the peer's may have"
-        ),
-        .optional(
-            "closeTimeout",
-            \.closeTimeout,
-            help: "seconds that the peer may be silent after our close"
-        ),
-        .prefixed("endpoint", \.endpoint, help: "where to connect"),
-    ]
+    public static let arguments: [EndpointArgument<WebSocketClientEndpoint>] =
+        [
+            .optional("path", \.path, help: "what to ask for, with its query"),
+            .optional("host", \.host, help: "the Host field; the address connected to unless told"),
+            .optional("timeout", \.timeout, help: "seconds that all of connecting may take"),
+        ] + streamArguments + [
+            .prefixed("endpoint", \.endpoint, help: "where to connect")
+        ]
 
     /// What to ask for, with its query.
     public var path = "/"
@@ -89,31 +80,10 @@ public struct WebSocketClientEndpoint: ClientEndpoint, EndpointKind {
                 path: path,
                 endpoint: description
             )
-            return WebSocketCarrier.carry(
-                over: wire,
-                after: rest,
-                role: .client,
-                limit: limit,
-                closeTimeout: closeTimeout,
-                logger: context.logger
-            )
+            return carry(over: wire, after: rest, role: .client, logger: context.logger)
         } catch {
             wire.abort()
             throw error
         }
-    }
-}
-
-/// Refuses a path or a host that would break the head in which it stands.
-func checkRequest(host: String?, path: String) throws {
-    let isClean = { (text: String) in text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } }
-    guard path.hasPrefix("/"), isClean(path) else {
-        throw EndpointArgumentError(
-            "is no path: it begins with a slash, and what is not ASCII is percent-encoded",
-            argument: "path"
-        )
-    }
-    if let host, host.isEmpty || !isClean(host) {
-        throw EndpointArgumentError("is no host", argument: "host")
     }
 }

@@ -14,23 +14,14 @@ public struct WebSocketServerEndpoint: ServerEndpoint, EndpointKind {
     /// What it is for.
     public static let summary = "listens for WebSockets (RFC 6455), each a stream of bytes"
     /// The arguments of the string.
-    public static let arguments: [EndpointArgument<WebSocketServerEndpoint>] = [
-        .optional("path", \.path, help: "the path that clients must ask for; any unless told"),
-        .optional("host", \.host, help: "the host that clients must name; any unless told"),
-        .optional("timeout", \.timeout, help: "seconds that the handshake may take"),
-        .optional(
-            "limit",
-            \.limit,
-            as: .integer(in: 1...Int.max),
-            help: "bytes that a frame of the peer's may have"
-        ),
-        .optional(
-            "closeTimeout",
-            \.closeTimeout,
-            help: "seconds that the peer may be silent after our close"
-        ),
-        .prefixed("endpoint", \.endpoint, help: "where to listen"),
-    ]
+    public static let arguments: [EndpointArgument<WebSocketServerEndpoint>] =
+        [
+            .optional("path", \.path, help: "the path that clients must ask for; any unless told"),
+            .optional("host", \.host, help: "the host that clients must name; any unless told"),
+            .optional("timeout", \.timeout, help: "seconds that the handshake may take"),
+        ] + streamArguments + [
+            .prefixed("endpoint", \.endpoint, help: "where to listen")
+        ]
 
     /// The path that clients must ask for, without its query; any unless told.
     public var path: String?
@@ -66,7 +57,6 @@ public struct WebSocketServerEndpoint: ServerEndpoint, EndpointKind {
     /// The listener yields a connection when its handshake is done. Who asks for anything else is
     /// answered in HTTP, and told of by the listener's events.
     public func listen(in context: EndpointContext) async throws -> Listener {
-        let (path, host, limit, closeTimeout) = (path, host, limit, closeTimeout)
         let (logger, name) = (context.logger, description)
         let prepared = context.naming(self).preparing(
             "WebSocket handshake",
@@ -83,14 +73,7 @@ public struct WebSocketServerEndpoint: ServerEndpoint, EndpointKind {
                     },
                     endpoint: name
                 )
-                return WebSocketCarrier.carry(
-                    over: wire,
-                    after: rest,
-                    role: .server,
-                    limit: limit,
-                    closeTimeout: closeTimeout,
-                    logger: logger
-                )
+                return carry(over: wire, after: rest, role: .server, logger: logger)
             }
         )
         return try await endpoint.listen(in: prepared)
