@@ -17,7 +17,7 @@ extension Connection {
     /// - Parameter limit: The longest line, in bytes without its end; longer ones throw `tooLong`.
     /// - Returns: A sequence that reads as it is iterated.
     public nonisolated func lines(limit: Int = 65_536) -> ConnectionLines {
-        ConnectionLines(connection: self, limit: Swift.max(limit, 0))
+        ConnectionLines(connection: self, limit: boundedLimit(limit))
     }
 
     /// The frames that come, as `decoder` cuts them.
@@ -135,8 +135,10 @@ extension Connection {
         _ take: (inout ReadBuffer) throws -> Result
     ) async throws -> Result {
         var buffer = await removePushback()
-        let result = try take(&buffer)
-        return result
+        do { return try take(&buffer) } catch {
+            await returnAfterFailure(&buffer)
+            throw error
+        }
     }
 
     private func removePushback() -> sending ReadBuffer { takeAllPushback() }
