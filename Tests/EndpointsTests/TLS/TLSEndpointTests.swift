@@ -37,6 +37,8 @@ struct TLSEndpointTests {
             ("tls:8443:privateKey=/k", "tls:port=8443:privateKey=/k"),
             ("tls:/etc/letsencrypt/live", "tls:path=/etc/letsencrypt/live"),
             ("tls:/l:8443:50", "tls:port=8443:path=/l:backlog=50"),
+            ("tls:/l:443", "tls:path=/l"),
+            ("ssl:443:sslmethod=SSLv23_METHOD", "ssl:port=443"),
             (
                 "ssl:443:privateKey=C\\:/key.pem:certKey=C\\:/cert.pem",
                 "ssl:port=443:privateKey=C\\:/key.pem:certKey=C\\:/cert.pem"
