@@ -81,8 +81,13 @@ extension Connection {
         _ decoder: inout Decoder,
         limit: Int
     ) async throws -> Decoder.Frame? {
-        if loop.isCurrent && ownsCurrentTask { return try await decode(&decoder, limit: limit) }
-        return try await isolatedDecode(&decoder, limit: limit)
+        do {
+            if loop.isCurrent && ownsCurrentTask { return try await decode(&decoder, limit: limit) }
+            return try await isolatedDecode(&decoder, limit: limit)
+        } catch let error as EndpointError {
+            // A decoder does not know whose bytes they are.
+            throw error.naming(subject)
+        }
     }
 
     private func isolatedDecode<Decoder: FrameDecoder>(
@@ -137,7 +142,7 @@ extension Connection {
         var buffer = await removePushback()
         do { return try take(&buffer) } catch {
             await returnAfterFailure(&buffer)
-            throw error
+            throw (error as? EndpointError)?.naming(subject) ?? error
         }
     }
 

@@ -68,6 +68,7 @@ struct LinesTests {
             var iterator = b.lines(limit: 5).makeAsyncIterator()
             do { #expect(try await iterator.next() == nil) } catch let error as EndpointError {
                 #expect(error.code == .tooLong)
+                #expect(error.endpoint?.isEmpty == false)
             }
             #expect(try await b.read(exactly: 6) == Array("123456".utf8))
         }
@@ -243,6 +244,7 @@ struct FramesTests {
         }
         #expect(found == ["a", "b"])
         #expect(error?.code == .truncated)
+        #expect(error?.endpoint?.isEmpty == false, "the decoder's error says whose bytes they were")
     }
 }
 
