@@ -174,6 +174,18 @@ struct TLSEndpointTests {
         try await serving.value
     }
 
+    @Test("the time limit covers the handshake over another endpoint, and says so")
+    func silentOverEndpoint() async throws {
+        let listener = try await serverFromString("memory:silent-handshake").listen()
+        let client = try clientFromString(
+            "tls:example.com:443:timeout=0.5:endpoint=[memory:silent-handshake]"
+        )
+        let error = await #expect(throws: EndpointError.self) { try await client.connect() }
+        #expect(error?.phase == .handshake)
+        #expect(error?.description.hasSuffix("timed out after 0.5 s in the TLS handshake") == true)
+        await listener.close()
+    }
+
     @Test("a missing file is an error of listen and of connect, which names all")
     func missingFiles() async throws {
         let server = try serverFromString("tls:0:privateKey=/nowhere/key.pem")
