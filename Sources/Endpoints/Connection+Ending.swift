@@ -237,7 +237,7 @@ extension Connection {
         case (nil, _), (.peerClosed?, .truncated): break
         default: return
         }
-        self.end = end
+        self.end = if case .failed(let error) = end { .failed(error.naming(subject)) } else { end }
         guard let extras else { return }
         for gate in extras.endWaiters { wake(gate) }
     }

@@ -74,7 +74,12 @@ extension EndpointError: CustomStringConvertible {
         attempts: [Attempt] = []
     ) -> EndpointError {
         var reason = "timed out after \(timeout.inSeconds)"
-        if phase == .resolve { reason += " while looking up the name" }
+        switch phase {
+        case .resolve?: reason += " while looking up the name"
+        case .proxy?: reason += " waiting for the proxy's answer"
+        case .handshake?: reason += " in the TLS handshake"
+        default: break
+        }
         return EndpointError(
             .timedOut,
             operation: operation,

@@ -249,10 +249,19 @@ public struct EndpointError: Error, Sendable {
 
     /// The same failure, told of another operation or endpoint: what wraps an endpoint says its own name.
     package func of(operation: String? = nil, endpoint: String? = nil) -> EndpointError {
+        of(operation ?? self.operation, endpoint.map { .named($0) } ?? facts.subject)
+    }
+
+    /// The same failure, told of `subject` unless it says already of what it is.
+    func naming(_ subject: Subject) -> EndpointError {
+        if case .unnamed = facts.subject { of(operation, subject) } else { self }
+    }
+
+    private func of(_ operation: String, _ subject: Subject) -> EndpointError {
         EndpointError(
             code,
-            operation: operation ?? self.operation,
-            to: endpoint.map { .named($0) } ?? facts.subject,
+            operation: operation,
+            to: subject,
             reason: reason,
             advice: advice,
             systemError: systemError,

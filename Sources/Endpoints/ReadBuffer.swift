@@ -69,7 +69,7 @@ public struct ReadBuffer: ~Copyable, @unchecked Sendable {  // It owns its block
 
     /// Removes the first `count` bytes; all of them if there are fewer.
     public mutating func removeFirst(_ count: Int) {
-        head = min(head + max(count, 0), tail)
+        head += min(max(count, 0), self.count)
         if head == tail { removeAll() }
     }
 

@@ -105,12 +105,25 @@ struct ConnectSession {
     func run(in context: EndpointContext) async -> Result<Void, any Error> {
         do {
             let stdio = try await StdioEndpoint().connect(in: context)
-            let error = await join(stdio)
+            var error = await join(stdio)
             await stdio.close()
+            if error == nil { error = await failureAtEnd() }
             return error.map { .failure($0) } ?? .success(())
         } catch {
             return .failure(error)
         }
+    }
+
+    /// What became of the peer after its stream had ended: a program exits with a status.
+    private func failureAtEnd() async -> (any Error)? {
+        guard stop.reason == nil else { return nil }
+        let end = try? await withTimeout(Self.exitTime) {
+            // It may wait for the end of its input.
+            try? await connection.closeWrite()
+            return try await connection.ended()
+        }
+        if case .failed(let error) = end { return error }
+        return nil
     }
 
     private func join(_ stdio: Connection) async -> (any Error)? {
@@ -178,6 +191,9 @@ struct ConnectSession {
         }
         return sendError
     }
+
+    /// How long a program may take to exit when its output has ended.
+    private static var exitTime: Duration { .seconds(5) }
 
     /// How long an input may give nothing before it is left, once the peer has ended.
     private static var idleTime: Duration { .milliseconds(500) }

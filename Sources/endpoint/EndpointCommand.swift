@@ -12,7 +12,12 @@ enum Main {
     static func main() {
         openStandardDescriptors()
         Signals.block()
-        Task.detached { exit(await status()) }
+        Task.detached {
+            let status = await status()
+            // Programs that do not end by themselves are killed, but not at once.
+            await RunningPrograms.allEnded()
+            exit(status)
+        }
         Signals.wait()
     }
 

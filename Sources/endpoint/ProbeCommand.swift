@@ -43,7 +43,10 @@ struct ProbeCommand: AsyncParsableCommand {
         )
         let limit = timeout.map { Duration.seconds($0) }
         let report = await Probe(endpoint, timeout: limit).run(in: context)
-        try LineOutput.standardOutput.write(options.json ? report.json.description : report.text)
+        // Where standard output was the connection it is gone.
+        let usesStdio = try EndpointRegistry.standard.explain(client, as: .client).usesStdio
+        let output = usesStdio ? LineOutput.standardError : .standardOutput
+        try output.write(options.json ? report.json.description : report.text)
         if !report.isTrusted { throw ExitStatus.failed }
     }
 }

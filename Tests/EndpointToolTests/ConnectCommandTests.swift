@@ -108,6 +108,30 @@ struct ConnectCommandTests {
         }
     }
 
+    @Test("a program that fails after its output's end is one line on stderr, and status 1")
+    func failedProgram() async throws {
+        let program = "process:sh:[-c 'read line; echo \"$line\"; exec >&-; read line; exit 3']"
+        let tool = try ToolProcess(["connect", program])
+        try await tool.stream.write("hello\n".utf8)
+        #expect(try await tool.line() == "hello")
+        try await tool.stream.closeWrite()
+        let end = try await tool.finish()
+        #expect(end.errors.hasSuffix(": the program exited with status 3\n"))
+        #expect(end.status == 1)
+    }
+
+    @Test("a program that ignores SIGTERM has been killed when the tool has ended")
+    func stubbornProgram() async throws {
+        let script = "trap : TERM; echo $$; while :; do read line || sleep 1; done"
+        let tool = try ToolProcess([
+            "connect", "--drain", "0", "process:sh:[-c '\(script)']:grace=0.1",
+        ])
+        let pid = try #require(pid_t(try await tool.line()))
+        tool.signal(SIGTERM)
+        #expect(await tool.status == 0)
+        #expect(kill(pid, 0) == -1 && errno == ESRCH)
+    }
+
     @Test("nobody who listens is one line on stderr, and status 1")
     func refused() async throws {
         let listener = try await serverFromString("tcp:0:interface=127.0.0.1").listen()

@@ -253,6 +253,14 @@ struct ProbeCommandTests {
         #expect(answer.attempts.first?.error?.contains("ENOENT") == true)
     }
 
+    @Test("where stdout is the connection the report goes to stderr")
+    func standardStreams() async throws {
+        let end = try await ToolProcess(["probe", "stdio:"]).finish()
+        #expect(end.output.isEmpty)
+        #expect(end.errors.contains("\nok: "))
+        #expect(end.status == 0)
+    }
+
     @Test("the time limit ends it, and the error says where")
     func timeout() async throws {
         // Accepted by the kernel, and never spoken to.

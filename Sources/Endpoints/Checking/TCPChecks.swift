@@ -5,7 +5,14 @@ extension TCPConnecting {
     func checkTCP(_ list: inout CheckList, family: AddressFamily? = nil) async {
         await list.checkHost("host", host, port: port, family: family)
         if let bindAddress {
-            await list.checkLocal("bindAddress", bindAddress, port: 0, options, only: family)
+            let place = LocalPlace(bindAddress)
+            await list.checkLocal(
+                "bindAddress",
+                place.host,
+                port: place.port,
+                options,
+                only: family
+            )
         }
     }
 }

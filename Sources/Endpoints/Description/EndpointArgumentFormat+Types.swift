@@ -73,9 +73,12 @@ extension EndpointArgumentFormat where Value == Duration {
             .number,
             expected: "a number of seconds greater than 0",
             read: { text in
-                guard let value = Duration(decimalSeconds: text), value > .zero,
-                    value <= .seconds(Int32.max)
-                else { throw EndpointArgumentError() }
+                guard let value = Duration(decimalSeconds: text), value > .zero else {
+                    throw EndpointArgumentError()
+                }
+                if value > .seconds(Int32.max) {
+                    throw EndpointArgumentError("is more than \(Int32.max), some 68 years")
+                }
                 return value
             },
             write: { $0.decimalSeconds }

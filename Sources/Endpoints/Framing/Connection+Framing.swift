@@ -17,7 +17,7 @@ extension Connection {
     /// - Parameter limit: The longest line, in bytes without its end; longer ones throw `tooLong`.
     /// - Returns: A sequence that reads as it is iterated.
     public nonisolated func lines(limit: Int = 65_536) -> ConnectionLines {
-        ConnectionLines(connection: self, limit: Swift.max(limit, 0))
+        ConnectionLines(connection: self, limit: boundedLimit(limit))
     }
 
     /// The frames that come, as `decoder` cuts them.
@@ -81,8 +81,13 @@ extension Connection {
         _ decoder: inout Decoder,
         limit: Int
     ) async throws -> Decoder.Frame? {
-        if loop.isCurrent && ownsCurrentTask { return try await decode(&decoder, limit: limit) }
-        return try await isolatedDecode(&decoder, limit: limit)
+        do {
+            if loop.isCurrent && ownsCurrentTask { return try await decode(&decoder, limit: limit) }
+            return try await isolatedDecode(&decoder, limit: limit)
+        } catch let error as EndpointError {
+            // A decoder does not know whose bytes they are.
+            throw error.naming(subject)
+        }
     }
 
     private func isolatedDecode<Decoder: FrameDecoder>(
@@ -135,8 +140,10 @@ extension Connection {
         _ take: (inout ReadBuffer) throws -> Result
     ) async throws -> Result {
         var buffer = await removePushback()
-        let result = try take(&buffer)
-        return result
+        do { return try take(&buffer) } catch {
+            await returnAfterFailure(&buffer)
+            throw (error as? EndpointError)?.naming(subject) ?? error
+        }
     }
 
     private func removePushback() -> sending ReadBuffer { takeAllPushback() }

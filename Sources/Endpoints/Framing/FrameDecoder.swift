@@ -72,7 +72,7 @@ extension FrameDecoder where Self == DelimitedFrames {
     ///   - limit: The longest frame, in bytes; 1 MiB unless told.
     /// - Returns: The decoder.
     public static func delimited(by delimiter: UInt8, limit: Int = 1 << 20) -> DelimitedFrames {
-        DelimitedFrames(delimiter: delimiter, limit: max(limit, 0))
+        DelimitedFrames(delimiter: delimiter, limit: boundedLimit(limit))
     }
 }
 
@@ -87,9 +87,12 @@ extension FrameDecoder {
         _ type: Length.Type,
         limit: Int = 1 << 20
     ) -> LengthPrefixedFrames<Length> where Self == LengthPrefixedFrames<Length> {
-        LengthPrefixedFrames(limit: max(limit, 0))
+        LengthPrefixedFrames(limit: boundedLimit(limit))
     }
 }
+
+/// A limit to which a delimiter or a length can be added.
+func boundedLimit(_ limit: Int) -> Int { min(max(limit, 0), Int.max / 2) }
 
 func frameTooLong(_ limit: Int) -> EndpointError {
     EndpointError(

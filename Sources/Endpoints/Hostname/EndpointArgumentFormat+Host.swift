@@ -22,12 +22,16 @@ extension EndpointArgumentFormat where Value == String {
         )
     }
 
-    /// A local address to connect from, or its name.
+    /// A local address to connect from, or its name, with a port behind it or without.
     public static var localAddress: Self {
         EndpointArgumentFormat(
             expected: "a local address or its name",
-            read: readHost,
-            write: { HostName.canonical($0) }
+            read: { text in
+                let place = LocalPlace(text)
+                _ = try readHost(place.host)
+                return text
+            },
+            write: { LocalPlace.canonical($0) }
         )
     }
 

@@ -52,6 +52,7 @@ final class ChildProcess: @unchecked Sendable {
         self.grace = grace.nanosecondsClamped
         self.name = name
         self.loop = loop
+        RunningPrograms.begin()
     }
 
     /// Begins to watch; on the loop.
@@ -106,6 +107,7 @@ final class ChildProcess: @unchecked Sendable {
         if isStopping || kills { closeMessages() }
         onEnd?()
         onEnd = nil
+        RunningPrograms.end()
     }
 
     private func outcome(_ code: Int32, _ signal: Int32) -> ConnectionEnd {

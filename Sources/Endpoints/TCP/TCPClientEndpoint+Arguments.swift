@@ -33,7 +33,7 @@ extension TCPConnecting {
                 "bindAddress",
                 \.bindAddress,
                 as: .localAddress,
-                help: "local address to connect from"
+                help: "local address to connect from; a port may stand behind it"
             ),
         ]
         return own + optionArguments
@@ -53,7 +53,7 @@ extension TCPConnecting {
     /// Refuses literals of a wrong family, and two that cannot reach each other.
     func validateFamilies(only family: AddressFamily?) throws {
         let hostFamily = Self.family(of: host)
-        let localFamily = bindAddress.flatMap { Self.family(of: $0) }
+        let localFamily = bindAddress.flatMap { Self.family(of: LocalPlace($0).host) }
         if let family, let hostFamily, hostFamily != family {
             throw EndpointArgumentError(
                 "is an IPv4 address, and the kind connects by IPv6 only",

@@ -22,9 +22,10 @@ public struct TCPClientEndpoint: ClientEndpoint, EndpointKind, TCPEndpoint, Hash
     public var port: UInt16 = 0
     /// How long all of connecting may take, look-up and attempts; 30 seconds unless told.
     public var timeout: Duration = .seconds(30)
-    /// The local address to connect from; the system chooses unless told.
+    /// The local address to connect from, with a port behind it if the system is not to choose
+    /// one (`192.0.2.1:80`, `[2001:db8::1]:80`); the system chooses both unless told.
     public var bindAddress: String? {
-        didSet { bindAddress = bindAddress.map(HostName.canonical) }
+        didSet { bindAddress = bindAddress.map(LocalPlace.canonical) }
     }
     /// The options of the socket.
     public var options = TCPOptions()
@@ -89,9 +90,10 @@ public struct TCP6ClientEndpoint: ClientEndpoint, EndpointKind, TCPEndpoint, Has
     public var port: UInt16 = 0
     /// How long all of connecting may take, look-up and attempts; 30 seconds unless told.
     public var timeout: Duration = .seconds(30)
-    /// The local address to connect from; the system chooses unless told.
+    /// The local address to connect from, with a port behind it if the system is not to choose
+    /// one (`192.0.2.1:80`, `[2001:db8::1]:80`); the system chooses both unless told.
     public var bindAddress: String? {
-        didSet { bindAddress = bindAddress.map(HostName.canonical) }
+        didSet { bindAddress = bindAddress.map(LocalPlace.canonical) }
     }
     /// The options of the socket.
     public var options = TCPOptions()

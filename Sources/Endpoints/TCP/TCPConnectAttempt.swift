@@ -17,6 +17,7 @@ struct TCPConnectAttempt {
         var target: Host
         var port: UInt16
         var source: Host?
+        var sourcePort: UInt16 = 0
         var families: Set<AddressFamily>
         var options: TCPOptions
         var timeout: Duration?
@@ -206,9 +207,10 @@ struct TCPConnectAttempt {
         var answer = Answer()
         do {
             if let source = request.source {
-                let local = try await addresses(of: source, port: 0, family, request).first
+                let port = request.sourcePort
+                let local = try await addresses(of: source, port: port, family, request).first
                 guard let local else { throw noSource(request, family) }
-                answer.source = local
+                answer.source = local.withPort(port)
             }
             let found = try await addresses(of: request.target, port: request.port, family, request)
             // With one family there is nothing to prefer.

@@ -19,7 +19,7 @@ enum TCPConnector {
     ///
     /// The host is a literal, or a name that is looked up in `family`, in both at once unless told.
     /// `bindAddress` is the local address, a literal or a name; only addresses of its family are
-    /// tried, and the kernel chooses its port. `timeout` bounds all of it, look-ups and attempts;
+    /// tried, and the kernel chooses its port unless one stands behind it. `timeout` bounds all of it, look-ups and attempts;
     /// `nil` is no limit. `endpoint` is what errors call it.
     ///
     /// Throws ``EndpointError`` with an entry for each address in `attempts`, or `CancellationError`.
@@ -71,8 +71,9 @@ enum TCPConnector {
     ) async throws -> Connected {
         try Task.checkCancellation()
         let target = try Host(host, port: port, operation: "connect", endpoint: endpoint)
-        let source = try bindAddress.map {
-            try Host($0, port: 0, operation: "connect", endpoint: endpoint)
+        let place = bindAddress.map(LocalPlace.init)
+        let source = try place.map {
+            try Host($0.host, port: $0.port, operation: "connect", endpoint: endpoint)
         }
         var families: Set<AddressFamily> = [.ipv4, .ipv6]
         if let family { families = [family] }
@@ -92,6 +93,7 @@ enum TCPConnector {
             target: target,
             port: port,
             source: source,
+            sourcePort: place?.port ?? 0,
             families: families,
             options: options,
             timeout: timeout,

@@ -97,17 +97,19 @@ extension TLSConnecting {
             )
             return try await secure(inner, side, timeout: timeout - (.now - start))
         }
+        var phase = EndpointError.Phase.connect
         do {
             return try await withTimeout(timeout) {
                 let inner = try await endpoint.connect(in: context)
+                phase = .handshake
                 return try await secure(inner, side, timeout: nil)
             }
         } catch let error as TimeoutError {
-            throw EndpointError(
-                .timedOut,
+            throw EndpointError.timedOut(
+                after: error.duration,
                 operation: "connect",
                 endpoint: redacted,
-                reason: "timed out after \(error.duration.inSeconds)"
+                phase: phase
             )
         }
     }
@@ -152,11 +154,10 @@ extension TLSConnecting {
             )
         } catch let error as EndpointError where error.code == .timedOut && left != nil {
             inner.abort()
-            throw EndpointError(
-                .timedOut,
+            throw EndpointError.timedOut(
+                after: timeout,
                 operation: "connect",
                 endpoint: redacted,
-                reason: "timed out after \(timeout.inSeconds) in the TLS handshake",
                 phase: .handshake
             )
         } catch {

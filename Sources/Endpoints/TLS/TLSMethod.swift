@@ -31,8 +31,8 @@ extension TLSMethod: EndpointArgumentValue {
                 }
                 throw EndpointArgumentError()
             },
-            // Both names of the first mean the same.
-            write: { $0 == .anyByItsOldName ? "TLS_METHOD" : $0.rawValue }
+            // Both names of the first mean what leaving it out does.
+            write: { $0 == .any || $0 == .anyByItsOldName ? nil : $0.rawValue }
         )
     }
 }

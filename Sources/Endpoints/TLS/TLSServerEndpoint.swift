@@ -16,7 +16,7 @@ public struct TLSServerEndpoint: ServerEndpoint, EndpointKind {
     /// The arguments of the string.
     public static let arguments: [EndpointArgument<TLSServerEndpoint>] =
         [
-            .optional("port", \.port, help: "port to listen on; 443 with a directory"),
+            .optional("port", \.printedPort, help: "port to listen on; 443 with a directory"),
             .optional(
                 "path",
                 \.configuration.directory,
@@ -54,6 +54,11 @@ public struct TLSServerEndpoint: ServerEndpoint, EndpointKind {
     /// How to speak TLS.
     public var configuration = TLSServerConfiguration(privateKey: TLSDefaults.privateKey)
     var method: TLSMethod?
+    /// The port as the string has it: not if it is a directory's usual one.
+    private var printedPort: UInt16? {
+        get { configuration.directory != nil && port == 443 ? nil : port }
+        set { port = newValue }
+    }
 
     /// Makes an endpoint with the key and certificate in `server.pem`.
     public init() {}

@@ -97,14 +97,6 @@ extension ProxyTunnel {
     }
 
     func connectThroughProxy(in context: EndpointContext) async throws -> Connection {
-        do {
-            return try await withTimeout(timeout) { try await openTunnel(in: context) }
-        } catch let error as TimeoutError {
-            throw failure(.timedOut, "timed out after \(error.duration.inSeconds)")
-        }
-    }
-
-    private func openTunnel(in context: EndpointContext) async throws -> Connection {
         let target: ProxyTarget
         do { target = try ProxyTarget(host: host, port: port) } catch {
             throw failure(.invalidArgument, "\(error)")
@@ -113,7 +105,28 @@ extension ProxyTunnel {
         do { try Self.check(target, credentials) } catch {
             throw failure(.invalidArgument, "\(error)")
         }
-        let connection = try await proxy.connect(in: context)
+        var phase = EndpointError.Phase.connect
+        do {
+            return try await withTimeout(timeout) {
+                let connection = try await proxy.connect(in: context)
+                phase = .proxy
+                return try await openTunnel(to: target, credentials, on: connection)
+            }
+        } catch let error as TimeoutError {
+            throw EndpointError.timedOut(
+                after: error.duration,
+                operation: "connect",
+                endpoint: redacted,
+                phase: phase
+            )
+        }
+    }
+
+    private func openTunnel(
+        to target: ProxyTarget,
+        _ credentials: ProxyCredentials?,
+        on connection: Connection
+    ) async throws -> Connection {
         do {
             try await open(target, credentials, on: connection)
             return connection

@@ -161,6 +161,9 @@ struct EndingTests {
             #expect(await code { try await reader.value } == .connectionReset)
             expect(try await a.ended(), is: "failed connectionReset")
             expect(try await a.ended(), is: "failed connectionReset")
+            if case .failed(let error) = try await a.ended() {
+                #expect("\(error)".contains("\(a.remoteAddress)"))
+            }
         }
     }
 

@@ -138,6 +138,28 @@ struct StricterRulesTests {
         try expectRefused(["a..b", "-a", "*", "127.1"], in: "tcp:a:80:bindAddress=", .client)
     }
 
+    @Test("a port may stand behind a bindAddress")
+    func boundPort() throws {
+        let good = ["192.0.2.1\\:80", "[192.0.2.1:80]", "[[2001:db8::1]:80]", "b.example\\:65535"]
+        let bad = [
+            "192.0.2.1\\:0", "192.0.2.1\\:65536", "192.0.2.1\\:", "\\:80", "[[::1]]", "[[a]:80]",
+        ]
+        try expectTaken(good, in: "tcp:a:80:bindAddress=", .client)
+        try expectRefused(bad, in: "tcp:a:80:bindAddress=", .client)
+        let string = "tcp:host=a:port=80:bindAddress=[[2001:db8::1]:80]"
+        #expect(try canonical(string, .client) == string)
+        #expect(
+            try refusal("tcp:192.0.2.1:80:bindAddress=[[2001:db8::1]:80]", .client)?.message
+                == "argument \"bindAddress\" of \"tcp\" is an IPv6 address, and the host is reached by IPv4"
+        )
+    }
+
+    @Test("a time that no system can wait for is said to be too long")
+    func longTime() throws {
+        let message = try refusal("tcp:a:80:timeout=31536000000", .client)?.message
+        #expect(message?.contains("is more than 2147483647") == true)
+    }
+
     @Test("what looks like an address and is none is refused")
     func numericHosts() throws {
         let bad = [

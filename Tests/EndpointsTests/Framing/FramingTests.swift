@@ -55,6 +55,25 @@ struct LinesTests {
         #expect(try await lines(of: Array(example.0.utf8), limit: 5, size: size) == example.1)
     }
 
+    @Test("the largest limit is no limit")
+    func largestLimit() async throws {
+        #expect(try await lines(of: Array("a\r\nb".utf8), limit: .max, size: 1) == ["a", "b"])
+    }
+
+    @Test("a last line over the limit stays with the connection")
+    func longLastLine() async throws {
+        try await withPair { a, b in
+            try await a.write("123456".utf8)
+            try await a.closeWrite()
+            var iterator = b.lines(limit: 5).makeAsyncIterator()
+            do { #expect(try await iterator.next() == nil) } catch let error as EndpointError {
+                #expect(error.code == .tooLong)
+                #expect(error.endpoint?.isEmpty == false)
+            }
+            #expect(try await b.read(exactly: 6) == Array("123456".utf8))
+        }
+    }
+
     @Test("what was read ahead stays with the connection, for a read of any form")
     func pushback() async throws {
         try await withPair { a, b in
@@ -197,6 +216,18 @@ struct FramesTests {
         #expect(cut?.received == [5, 1])
     }
 
+    @Test("the largest limit is no limit")
+    func largestLimit() async throws {
+        let (delimited, _) = try await frames(of: [1, 0, 2, 0], size: 1) {
+            $0.frames(.delimited(by: 0, limit: .max))
+        }
+        #expect(delimited == [[1], [2]])
+        let (prefixed, _) = try await frames(of: [1, 7, 1, 8], size: 1) {
+            $0.frames(.lengthPrefixed(UInt8.self, limit: .max))
+        }
+        #expect(prefixed == [[7], [8]])
+    }
+
     @Test("a frame larger than any buffer of ours comes whole")
     func large() async throws {
         let body = numberedBytes(700_000)
@@ -213,6 +244,7 @@ struct FramesTests {
         }
         #expect(found == ["a", "b"])
         #expect(error?.code == .truncated)
+        #expect(error?.endpoint?.isEmpty == false, "the decoder's error says whose bytes they were")
     }
 }
 
@@ -231,7 +263,8 @@ struct ReadBufferTests {
                 found.append("\(buffer.firstIndex(of: UInt8(ascii: "o")) ?? -1) \(buffer[0])")
                 found.append("\(buffer.bytes.byteCount) \(buffer.prefix(-1))")
                 buffer.removeFirst(-1)
-                buffer.removeFirst(1000)
+                buffer.removeFirst(1)
+                buffer.removeFirst(.max)
                 found.append(
                     "\(buffer.isEmpty) \(buffer.firstIndex(of: 0) == nil) \(buffer.capacity)"
                 )

@@ -235,6 +235,28 @@ struct TCPConnectorTests {
         #expect(SocketAddress(localOf: second.rawValue).ip == "127.0.0.8")
     }
 
+    @Test("a port behind bindAddress is the one that the connection comes from")
+    func boundPort() async throws {
+        let server = try TCPListeningTests.bind("127.0.0.1")
+        let resolver = TableResolver(table: [
+            "from.example": [try SocketAddress(ip: "127.0.0.8", port: 0)]
+        ])
+        for source in ["127.0.0.9", "from.example"] {
+            // While it is held there nobody takes it on all addresses.
+            let holder = try TCPListeningTests.bind("127.0.0.7")
+            let port = holder.address.port ?? 0
+            let connected = try await open(
+                "127.0.0.1",
+                server.address.port,
+                bindAddress: "\(source):\(port)",
+                resolver: resolver
+            )
+            let descriptor = try taken(connected)
+            #expect(SocketAddress(localOf: descriptor.rawValue).port == port)
+            withExtendedLifetime(holder) {}
+        }
+    }
+
     @Test("a bindAddress of another host fails in its own phase")
     func foreignBindAddress() async throws {
         let error = await #expect(throws: EndpointError.self) {

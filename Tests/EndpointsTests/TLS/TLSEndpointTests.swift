@@ -37,6 +37,8 @@ struct TLSEndpointTests {
             ("tls:8443:privateKey=/k", "tls:port=8443:privateKey=/k"),
             ("tls:/etc/letsencrypt/live", "tls:path=/etc/letsencrypt/live"),
             ("tls:/l:8443:50", "tls:port=8443:path=/l:backlog=50"),
+            ("tls:/l:443", "tls:path=/l"),
+            ("ssl:443:sslmethod=SSLv23_METHOD", "ssl:port=443"),
             (
                 "ssl:443:privateKey=C\\:/key.pem:certKey=C\\:/cert.pem",
                 "ssl:port=443:privateKey=C\\:/key.pem:certKey=C\\:/cert.pem"
@@ -170,6 +172,18 @@ struct TLSEndpointTests {
         rude.abort()
         await listener.close()
         try await serving.value
+    }
+
+    @Test("the time limit covers the handshake over another endpoint, and says so")
+    func silentOverEndpoint() async throws {
+        let listener = try await serverFromString("memory:silent-handshake").listen()
+        let client = try clientFromString(
+            "tls:example.com:443:timeout=0.5:endpoint=[memory:silent-handshake]"
+        )
+        let error = await #expect(throws: EndpointError.self) { try await client.connect() }
+        #expect(error?.phase == .handshake)
+        #expect(error?.description.hasSuffix("timed out after 0.5 s in the TLS handshake") == true)
+        await listener.close()
     }
 
     @Test("a missing file is an error of listen and of connect, which names all")

@@ -135,12 +135,13 @@ struct ProxyTunnelTests {
             port: 80,
             proxy: MemoryClientEndpoint.memory("silent")
         )
-        endpoint.timeout = .milliseconds(10)
+        endpoint.timeout = .milliseconds(500)
         do {
             _ = try await endpoint.connect()
             Issue.record("connected")
         } catch let error as EndpointError {
             #expect(error.code == .timedOut)
+            #expect("\(error)".hasSuffix("timed out after 0.5 s waiting for the proxy's answer"))
         }
         await listener.close()
     }
