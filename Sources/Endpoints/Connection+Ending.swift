@@ -189,7 +189,9 @@ extension Connection {
         guard !isPlain, !writeObstacles.contains(.writeEnded) else { return }
         while phase == .closing {
             let transfer = transport.closeWrite()
-            guard transfer.wouldBlock, (try? register(for: "close")) != nil else { return }
+            guard transfer.wouldBlock, (try? register(for: "close", transfer)) != nil else {
+                return
+            }
             let extras = makeExtras()
             let gate = extras.writeGate ?? Gate(loop)
             extras.writeGate = gate
@@ -213,7 +215,9 @@ extension Connection {
                 left -= transfer.rawValue
                 continue
             }
-            guard transfer.wouldBlock, (try? register(for: "close")) != nil else { return }
+            guard transfer.wouldBlock, (try? register(for: "close", transfer)) != nil else {
+                return
+            }
             readGate.close(for: .read)
             await readGate.pass()
         }

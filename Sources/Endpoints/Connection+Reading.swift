@@ -19,24 +19,15 @@ extension Connection {
     /// - Returns: How many bytes were appended; 0 at the peer's end.
     /// - Throws: `CancellationError`, or ``EndpointError``: `busy` if another task is reading,
     ///   `invalidArgument` if the buffer is full, `closed`, `connectionReset` and others.
-    @discardableResult
+    @inlinable @inline(__always) @discardableResult
     public nonisolated(nonsending) func read(into buffer: inout ReadBuffer) async throws -> Int {
-        guard loop.isCurrent else { return try await isolatedRead(into: &buffer) }
-        let caller = endpoints_current_task()
-        if isCancelled(caller) { throw CancellationError() }
-        var transfer = attemptRead(into: &buffer)
-        while !transfer.isMoved {
-            guard loop.isCurrent else { return try await isolatedRead(into: &buffer) }
-            try check(transfer, "read")
-            guard isOwner(caller) else { return try await isolatedRead(into: &buffer) }
-            beginReadWait(transfer)
-            transfer = await readGate.read(self, into: &buffer)
-            if !transfer.isMoved && isCancelled(caller) { throw CancellationError() }
-        }
-        return transfer.rawValue
+        var count = try startRead(into: &buffer)
+        while count == ReadStep.wait { count = try await readGate.read(self, into: &buffer) }
+        return count >= 0 ? count : try await isolatedRead(into: &buffer)
     }
 
-    private func isolatedRead(into buffer: inout ReadBuffer) async throws -> Int {
+    @usableFromInline
+    func isolatedRead(into buffer: inout ReadBuffer) async throws -> Int {
         while true {
             if isCallerCancelled { throw CancellationError() }
             let transfer = attemptRead(into: &buffer)
@@ -53,24 +44,15 @@ extension Connection {
     ///
     /// - Returns: How many bytes were appended; 0 at the peer's end.
     /// - Throws: As ``read(into:)-(ReadBuffer)``; `invalidArgument` if the span has no room.
-    @discardableResult
+    @inlinable @inline(__always) @discardableResult
     public nonisolated(nonsending) func read(into span: inout OutputRawSpan) async throws -> Int {
-        guard loop.isCurrent else { return try await isolatedRead(into: &span) }
-        let caller = endpoints_current_task()
-        if isCancelled(caller) { throw CancellationError() }
-        var transfer = attemptRead(into: &span)
-        while !transfer.isMoved {
-            guard loop.isCurrent else { return try await isolatedRead(into: &span) }
-            try check(transfer, "read")
-            guard isOwner(caller) else { return try await isolatedRead(into: &span) }
-            beginReadWait(transfer)
-            transfer = await readGate.read(self, into: &span)
-            if !transfer.isMoved && isCancelled(caller) { throw CancellationError() }
-        }
-        return transfer.rawValue
+        var count = try startRead(into: &span)
+        while count == ReadStep.wait { count = try await readGate.read(self, into: &span) }
+        return count >= 0 ? count : try await isolatedRead(into: &span)
     }
 
-    private func isolatedRead(into span: inout OutputRawSpan) async throws -> Int {
+    @usableFromInline
+    func isolatedRead(into span: inout OutputRawSpan) async throws -> Int {
         while true {
             if isCallerCancelled { throw CancellationError() }
             let transfer = attemptRead(into: &span)
@@ -79,6 +61,58 @@ extension Connection {
             beginReadWait(transfer)
             await waitAtReadGate()
         }
+    }
+
+    // MARK: lean calls
+    //
+    // The two ends of a call that its caller inlines: what is left of it there is one hop, to the gate
+    // and back, and no frame of memory.
+
+    @usableFromInline
+    nonisolated func startRead(into buffer: inout ReadBuffer) throws -> Int {
+        guard loop.isCurrent else { return ReadStep.elsewhere }
+        let caller = endpoints_current_task()
+        if isCancelled(caller) { throw CancellationError() }
+        return try settle(attemptRead(into: &buffer), of: caller)
+    }
+
+    @usableFromInline
+    nonisolated func startRead(into span: inout OutputRawSpan) throws -> Int {
+        guard loop.isCurrent else { return ReadStep.elsewhere }
+        let caller = endpoints_current_task()
+        if isCancelled(caller) { throw CancellationError() }
+        return try settle(attemptRead(into: &span), of: caller)
+    }
+
+    /// On the loop, when the owner was woken.
+    fileprivate nonisolated func resumeRead(into buffer: inout ReadBuffer) throws -> Int {
+        endReadWait()
+        let transfer = attemptRead(into: &buffer)
+        return transfer.isMoved ? transfer.rawValue : try settleAgain(transfer)
+    }
+
+    fileprivate nonisolated func resumeRead(into span: inout OutputRawSpan) throws -> Int {
+        endReadWait()
+        let transfer = attemptRead(into: &span)
+        return transfer.isMoved ? transfer.rawValue : try settleAgain(transfer)
+    }
+
+    private nonisolated func settleAgain(_ transfer: Transfer) throws -> Int {
+        let caller = endpoints_current_task()
+        if isCancelled(caller) { throw CancellationError() }
+        return try settle(transfer, of: caller)
+    }
+
+    /// Answers how many bytes came, or how to wait for them; the gate is closed then.
+    private nonisolated func settle(
+        _ transfer: Transfer,
+        of caller: UnsafeMutableRawPointer?
+    ) throws -> Int {
+        if transfer.isMoved { return transfer.rawValue }
+        try check(transfer, "read")
+        guard isOwner(caller) else { return ReadStep.elsewhere }
+        beginReadWait(transfer)
+        return ReadStep.wait
     }
 
     // MARK: reads of several parts
@@ -162,17 +196,6 @@ extension Connection {
         return transfer
     }
 
-    /// Called by the gate, on the loop, when the owner was woken.
-    nonisolated func resumeRead(into buffer: inout ReadBuffer) -> Transfer {
-        endReadWait()
-        return attemptRead(into: &buffer)
-    }
-
-    nonisolated func resumeRead(into span: inout OutputRawSpan) -> Transfer {
-        endReadWait()
-        return attemptRead(into: &span)
-    }
-
     private nonisolated func attemptReadPastObstacle(into buffer: inout ReadBuffer) -> Transfer {
         if !readObstacles.isDisjoint(with: [.reading, .claimed, .closed]) { return .refused }
         if buffer.count == buffer.capacity { return .noRoom }
@@ -246,13 +269,24 @@ extension Connection {
     }
 }
 
+/// What a lean read answers beside a count.
+@usableFromInline
+enum ReadStep {
+    /// Nothing has come; the gate is closed.
+    @usableFromInline static var wait: Int { @inlinable get { -1 } }
+    /// The caller is not on the loop, or nobody watches its task.
+    @usableFromInline static var elsewhere: Int { @inlinable get { -2 } }
+}
+
 extension Gate {
     /// Waits until the gate is open, then reads.
-    func read(_ connection: Connection, into buffer: inout ReadBuffer) -> Transfer {
-        connection.resumeRead(into: &buffer)
+    @usableFromInline
+    func read(_ connection: Connection, into buffer: inout ReadBuffer) throws -> Int {
+        try connection.resumeRead(into: &buffer)
     }
 
-    func read(_ connection: Connection, into span: inout OutputRawSpan) -> Transfer {
-        connection.resumeRead(into: &span)
+    @usableFromInline
+    func read(_ connection: Connection, into span: inout OutputRawSpan) throws -> Int {
+        try connection.resumeRead(into: &span)
     }
 }

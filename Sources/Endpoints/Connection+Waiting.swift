@@ -140,16 +140,25 @@ extension Connection {
         endNow(.closed, reset: false)
     }
 
-    /// Registers with the loop, at the first "would block".
-    nonisolated func register(for operation: String) throws {
-        if base.isRegistered { return }
-        let result = base.register(on: loop, self)
-        if result != 0 { throw systemError(-result, operation) }
+    /// Registers with the loop, at the first "would block"; for writing at the first that needs it.
+    nonisolated func register(
+        for operation: String,
+        _ transfer: Transfer = .needsReadable
+    ) throws {
+        if !base.isRegistered {
+            let result = base.register(on: loop, self)
+            if result != 0 { throw systemError(-result, operation) }
+        }
+        if transfer == .needsWritable && !base.watchesWritable {
+            let result = base.watchWritable(on: loop)
+            if result != 0 { throw systemError(-result, operation) }
+            base.watchesWritable = true
+        }
     }
 
     /// Turns a transfer that moved nothing into what its caller must do: wait, or throw.
     nonisolated func check(_ transfer: Transfer, _ operation: String) throws {
-        if transfer.wouldBlock { return try register(for: operation) }
+        if transfer.wouldBlock { return try register(for: operation, transfer) }
         if transfer == .needsTurn { return }
         throw failure(transfer, operation)
     }

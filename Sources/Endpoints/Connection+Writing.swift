@@ -32,26 +32,25 @@ extension Connection {
     ///
     /// - Throws: `CancellationError`, or ``EndpointError``: `connectionReset` if the peer is gone,
     ///   `closed` after ``closeWrite()`` or ``close()``, `busy` with 1,024 writes waiting.
+    @inlinable @inline(__always)
     public nonisolated(nonsending) func write(_ buffer: borrowing ReadBuffer) async throws {
-        let bytes = BorrowedBytes(pointer: buffer.readable)
-        let done = try attemptWrite(bytes)
-        if done < bytes.pointer.count || done == 0 { try await writeRest(of: bytes, from: done) }
+        let done = try startWrite(buffer.bytes)
+        if done >= 0 { try await finishWrite(buffer.bytes, from: done) }
     }
 
     /// Writes `bytes`; see ``write(_:)-(ReadBuffer)``.
     ///
     /// - Throws: `CancellationError`, or ``EndpointError``.
+    @inlinable @inline(__always)
     public nonisolated(nonsending) func write(_ bytes: RawSpan) async throws {
-        let borrowed = bytes.withUnsafeBytes { BorrowedBytes(pointer: $0) }
-        let done = try attemptWrite(borrowed)
-        if done < borrowed.pointer.count || done == 0 {
-            try await writeRest(of: borrowed, from: done)
-        }
+        let done = try startWrite(bytes)
+        if done >= 0 { try await finishWrite(bytes, from: done) }
     }
 
     /// Writes `bytes`; see ``write(_:)-(ReadBuffer)``.
     ///
     /// - Throws: `CancellationError`, or ``EndpointError``.
+    @inlinable @inline(__always)
     public nonisolated(nonsending) func write(_ bytes: [UInt8]) async throws {
         try await write(bytes.span.bytes)
     }
@@ -75,20 +74,21 @@ extension Connection {
 
     // MARK: attempts
 
-    /// Tries the usual case; answers how many bytes are done.
+    /// Tries the usual case; answers how many bytes are done, or -1 for all of them.
     ///
-    /// If that is some but not all, the caller is the writer now. Elsewhere than on the loop it
-    /// does nothing.
-    private nonisolated func attemptWrite(_ bytes: BorrowedBytes) throws -> Int {
+    /// If that is some, the caller is the writer now. Elsewhere than on the loop it does nothing.
+    @usableFromInline
+    nonisolated func startWrite(_ bytes: RawSpan) throws -> Int {
         guard loop.isCurrent, writeObstacles.isEmpty else { return 0 }
         if isCallerCancelled { throw CancellationError() }
         let hot = loop.hot
-        if bytes.pointer.isEmpty || hot.pointee.callBudget <= 0 { return 0 }
+        if bytes.isEmpty || hot.pointee.callBudget <= 0 { return 0 }
         hot.pointee.callBudget &-= 1
-        let transfer = transport.write(bytes.pointer)
+        let transfer = bytes.withUnsafeBytes { transport.write($0) }
         if transfer.rawValue > 0 {
             noteWritten(transfer.rawValue)
-            if transfer.rawValue < bytes.pointer.count { writeObstacles.insert(.writing) }
+            if transfer.rawValue == bytes.byteCount { return -1 }
+            writeObstacles.insert(.writing)
             return transfer.rawValue
         }
         try check(transfer, "write")
@@ -101,6 +101,12 @@ extension Connection {
     }
 
     // MARK: the rest, on the loop
+
+    /// Writes what `startWrite` left over.
+    @usableFromInline
+    nonisolated(nonsending) func finishWrite(_ bytes: RawSpan, from start: Int) async throws {
+        try await writeRest(of: bytes.withUnsafeBytes { BorrowedBytes(pointer: $0) }, from: start)
+    }
 
     private func writeRest(of bytes: BorrowedBytes, from start: Int) async throws {
         var done = start

@@ -22,7 +22,7 @@ public actor Connection: EventSource {
     nonisolated let loop: EventLoop
     nonisolated let facts: ConnectionFacts
     nonisolated let origin: ConnectionOrigin
-    nonisolated let readGate: Gate
+    @usableFromInline nonisolated let readGate: Gate
     private nonisolated let idleLimit = Atomic<UInt64>(0)
 
     /// What keeps a call from going straight to the transport; none of it in the usual case.

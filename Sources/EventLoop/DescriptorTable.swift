@@ -31,6 +31,12 @@ struct DescriptorTable {
         let index = Int(descriptor)
         if index >= entries.count { grow(toHold: index) }
         entries[index].source = source
+        return token(for: descriptor)
+    }
+
+    /// The token that an entered descriptor's events have.
+    func token(for descriptor: Int32) -> UInt64 {
+        let index = Int(descriptor)
         return UInt64(entries[index].generation) << 32 | UInt64(index)
     }
 

@@ -11,7 +11,8 @@ final class DescriptorlessDriver: LoopDriver {
     /// - Parameter code: The errno of the attempt to make a real driver.
     init(_ code: Int32) { self.code = code }
 
-    func add(_ descriptor: Int32, token: UInt64) -> Int32 { -code }
+    func add(_ descriptor: Int32, token: UInt64, writable: Bool) -> Int32 { -code }
+    func watchWritable(_ descriptor: Int32, token: UInt64) -> Int32 { -code }
     func remove(_ descriptor: Int32) {}
 
     func wait(

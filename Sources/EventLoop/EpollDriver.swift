@@ -2,6 +2,8 @@
 //
 // The eventfd is written only when the loop may be asleep (Mailbox.swift decides), and it is
 // registered edge-triggered: it need not be read back before the next write makes a new edge.
+//
+// A socket is writable nearly always, and would say so at once: most connections never ask.
 
 import CEndpoints
 
@@ -42,9 +44,16 @@ package final class EpollDriver: LoopDriver {
 
     deinit { events.deallocate() }
 
-    package func add(_ descriptor: Int32, token: UInt64) -> Int32 {
-        let mask = ENDPOINTS_IN | ENDPOINTS_OUT | ENDPOINTS_RDHUP | ENDPOINTS_EDGE
+    private static let reading = ENDPOINTS_IN | ENDPOINTS_RDHUP | ENDPOINTS_EDGE
+
+    package func add(_ descriptor: Int32, token: UInt64, writable: Bool) -> Int32 {
+        let mask = writable ? Self.reading | ENDPOINTS_OUT : Self.reading
         return endpoints_epoll_control(epoll, EPOLL_CTL_ADD, descriptor, mask, token)
+    }
+
+    package func watchWritable(_ descriptor: Int32, token: UInt64) -> Int32 {
+        let mask = Self.reading | ENDPOINTS_OUT
+        return endpoints_epoll_control(epoll, EPOLL_CTL_MOD, descriptor, mask, token)
     }
 
     package func remove(_ descriptor: Int32) {

@@ -28,7 +28,9 @@ extension EventLoop {
     package func nextEvent(of descriptor: Int32) async throws -> Readiness {
         let wait = LoopWait(self)
         wait.descriptor = descriptor
-        return try await wait.suspend { [self] in register(descriptor, wait) }
+        return try await wait.suspend { [self] in
+            register(descriptor, wait, writable: true)
+        }
     }
 }
 

@@ -217,17 +217,34 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     // MARK: descriptors, on the loop
 
-    /// Begins to tell `source` of the descriptor's events.
+    /// Begins to tell `source` when the descriptor becomes readable or ends.
     ///
+    /// - Parameters:
+    ///   - descriptor: One that is not registered.
+    ///   - source: Whom to tell.
+    ///   - writable: Whether also when it becomes writable.
     /// - Returns: 0 or -errno.
-    package func register(_ descriptor: Int32, _ source: any EventSource) -> Int32 {
+    package func register(
+        _ descriptor: Int32,
+        _ source: any EventSource,
+        writable: Bool = false
+    ) -> Int32 {
         if isStopping || hasStopped { return -ESHUTDOWN }
-        let result = driver.add(
-            descriptor,
-            token: state.pointee.table.insert(source, for: descriptor)
-        )
+        let token = state.pointee.table.insert(source, for: descriptor)
+        let result = driver.add(descriptor, token: token, writable: writable)
         if result != 0 { state.pointee.table.remove(descriptor) }
         return result
+    }
+
+    /// Tells the source of a registered descriptor also when it becomes writable.
+    ///
+    /// - Returns: 0 or -errno.
+    package func watchWritable(_ descriptor: Int32) -> Int32 {
+        if hasStopped { return -ESHUTDOWN }
+        return driver.watchWritable(
+            descriptor,
+            token: state.pointee.table.token(for: descriptor)
+        )
     }
 
     /// Tells `source` instead of whom it told until now.

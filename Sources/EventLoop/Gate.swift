@@ -19,6 +19,7 @@
 // others run (`Task.yield` would go by way of the global pool).
 
 /// A place on a loop where one task waits until it is woken.
+@usableFromInline
 package actor Gate: SerialExecutor {
     private nonisolated let loop: EventLoop
     // Safe: touched on the loop's thread only, as all of a gate is.
@@ -32,10 +33,11 @@ package actor Gate: SerialExecutor {
 
     package init(_ loop: EventLoop) { self.loop = loop }
 
-    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+    @usableFromInline package nonisolated var unownedExecutor: UnownedSerialExecutor {
         UnownedSerialExecutor(ordinary: self)
     }
 
+    @usableFromInline
     package nonisolated func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         if isClosed { self.job = job } else { loop.append(job) }

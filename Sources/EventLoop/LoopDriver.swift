@@ -37,8 +37,16 @@ package struct LoopEvent: Sendable {
 package protocol LoopDriver: AnyObject, Sendable {
     /// Begins to report `descriptor`, edge-triggered, with `token`; present readiness is reported too.
     ///
+    /// - Parameters:
+    ///   - descriptor: What to report.
+    ///   - token: What its events are to carry.
+    ///   - writable: Whether also when it becomes writable.
     /// - Returns: 0 or -errno.
-    func add(_ descriptor: Int32, token: UInt64) -> Int32
+    func add(_ descriptor: Int32, token: UInt64, writable: Bool) -> Int32
+    /// Reports from now on also when `descriptor` becomes writable; present readiness is reported anew.
+    ///
+    /// - Returns: 0 or -errno.
+    func watchWritable(_ descriptor: Int32, token: UInt64) -> Int32
     /// Stops to report `descriptor`.
     func remove(_ descriptor: Int32)
     /// Waits for events.

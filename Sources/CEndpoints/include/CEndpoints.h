@@ -57,12 +57,10 @@ static inline uint64_t endpoints_coarse_now(void) {
 // MARK: system calls that answer -errno
 
 static inline long endpoints_result(long r) { return r < 0 ? -errno : r; }
-static inline long endpoints_recv(int fd, void *p, size_t n) { return endpoints_result(recv(fd, p, n, 0)); }
+long endpoints_recv(int fd, void *p, size_t n);
+long endpoints_send(int fd, const void *p, size_t n);
 static inline long endpoints_peek(int fd, void *p, size_t n) {
   return endpoints_result(recv(fd, p, n, MSG_PEEK | MSG_DONTWAIT));
-}
-static inline long endpoints_send(int fd, const void *p, size_t n) {
-  return endpoints_result(send(fd, p, n, MSG_NOSIGNAL));
 }
 static inline long endpoints_sendv(int fd, const struct iovec *parts, size_t count) {
   struct msghdr m = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
@@ -143,9 +141,7 @@ static inline int endpoints_epoll_control(int epoll, int operation, int fd, uint
   struct epoll_event e = {.events = events, .data.u64 = data};
   return (int)endpoints_result(epoll_ctl(epoll, operation, fd, &e));
 }
-static inline int endpoints_epoll_wait(int epoll, struct epoll_event *events, int capacity, int milliseconds) {
-  return (int)endpoints_result(epoll_wait(epoll, events, capacity, milliseconds));
-}
+int endpoints_epoll_wait(int epoll, struct epoll_event *events, int capacity, int milliseconds);
 static inline uint64_t endpoints_event_data(const struct epoll_event *events, int i) { return events[i].data.u64; }
 static inline uint32_t endpoints_event_mask(const struct epoll_event *events, int i) { return events[i].events; }
 static const uint32_t ENDPOINTS_IN = EPOLLIN, ENDPOINTS_OUT = EPOLLOUT, ENDPOINTS_RDHUP = EPOLLRDHUP,

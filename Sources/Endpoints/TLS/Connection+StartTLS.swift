@@ -107,7 +107,7 @@ extension Connection {
             let transfer = tls.handshake()
             if transfer.rawValue > 0 { return }
             if transfer.wouldBlock {
-                try register(for: "TLS handshake")
+                try register(for: "TLS handshake", transfer)
                 beginReadWait(transfer)
                 await waitAtReadGate()
                 continue
@@ -141,7 +141,9 @@ extension Connection {
                 left -= transfer.rawValue
                 continue
             }
-            guard transfer.wouldBlock, (try? register(for: "close")) != nil else { return }
+            guard transfer.wouldBlock, (try? register(for: "close", transfer)) != nil else {
+                return
+            }
             beginReadWait(transfer)
             await waitAtReadGate()
         }

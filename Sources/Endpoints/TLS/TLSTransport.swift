@@ -46,6 +46,8 @@ final class TLSTransport: Transport {
     private var hasSentEnd = false
     /// How many bytes of the caller's write are sealed in `outgoing`.
     private var sealedCount = 0
+    /// `outgoing` holds a server's tickets, which travel with what is sent first.
+    private var holdsTickets = false
 
     // What the BIO works with.
     var outgoing = OutgoingRecords()
@@ -59,6 +61,7 @@ final class TLSTransport: Transport {
     var refusal: CertificateRefusal?
 
     // See TLSTransport+Buffers.
+    var holdsHandshakeBuffers = false
     var calls = 0
     var callsAtLastLook = 0
     var bufferTimer: LoopTimer?
@@ -120,20 +123,25 @@ final class TLSTransport: Transport {
         if !isUp {
             if let readEnd { return readEnd }
             endpoints_clear_errors()
+            isGathering = true
             let result = SSL_do_handshake(ssl)
+            isGathering = false
             if result != 1 {
                 let answer = outcome(of: result, during: .handshake)
-                // The alert that tells the peer why.
-                _ = flush()
+                // Our part, or the alert that tells the peer why.
+                if let blocked = flush(), blocked.wouldBlock, answer.wouldBlock { return blocked }
                 return answer
             }
             isUp = true
             opening = nil
+            beginReleasing()
+            // To a server of TLS 1.3 the client's last word was the end; an earlier version's waits
+            // for ours.
+            holdsTickets = context.isServer && SSL_version(ssl) == TLS1_3_VERSION
+            if holdsTickets { return .moved(1) }
         }
         guard let blocked = flush() else { return .moved(1) }
-        if blocked.wouldBlock { return blocked }
-        // Only tickets were left for a server to send: a peer that is gone already needs none.
-        return context.isServer ? .moved(1) : lastWords(or: blocked)
+        return blocked.wouldBlock ? blocked : lastWords(or: blocked)
     }
 
     /// Why the peer has gone, if it said so.
@@ -152,7 +160,6 @@ final class TLSTransport: Transport {
     func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
         if let readEnd { return readEnd }
         noteCall()
-        if !outgoing.isEmpty && sealedCount == 0 { _ = flush() }
         var total = 0
         repeat {
             endpoints_clear_errors()
@@ -162,7 +169,9 @@ final class TLSTransport: Transport {
             guard result == 1 else {
                 let answer = outcome(of: result, during: .read)
                 if !answer.wouldBlock { readEnd = answer }
-                return total > 0 ? .moved(total) : answer
+                if total > 0 { return .moved(total) }
+                if answer.wouldBlock { beginWaiting() }
+                return answer
             }
             total += count
             // Records that came together leave together.
@@ -214,7 +223,7 @@ final class TLSTransport: Transport {
     /// What must leave before anything else can; `nil` if nothing stands in the way.
     private func finishEarlierWrite(_ limit: Int) -> Transfer? {
         if let writeEnd { return writeEnd }
-        if outgoing.isEmpty { return nil }
+        if outgoing.isEmpty || holdsTickets { return nil }
         if let blocked = flush() { return blocked }
         if sealedCount == 0 { return nil }
         defer { sealedCount = 0 }
@@ -233,8 +242,15 @@ final class TLSTransport: Transport {
         return .moved(count)
     }
 
+    /// Sends what no write will: the reader is about to wait, perhaps for an answer to it.
+    private func beginWaiting() {
+        if !outgoing.isEmpty && sealedCount == 0 { _ = flush() }
+        releaseHandshakeBuffers()
+    }
+
     /// Sends what is sealed; `nil` when all of it has left.
     private func flush() -> Transfer? {
+        holdsTickets = false
         while innerWriteFailure == nil, !outgoing.isEmpty {
             let transfer = inner.write(outgoing.bytes)
             if transfer.rawValue > 0 {
@@ -260,7 +276,7 @@ final class TLSTransport: Transport {
     ///
     /// TLS in TLS ends layer by layer from within, so that to no layer of the peer ours looks cut off.
     func closeWrite() -> Transfer {
-        if let blocked = flush(), blocked.wouldBlock { return blocked }
+        if !holdsTickets, let blocked = flush(), blocked.wouldBlock { return blocked }
         sealedCount = 0
         if !hasSentEnd && isUp && writeEnd == nil {
             hasSentEnd = true
@@ -283,6 +299,7 @@ final class TLSTransport: Transport {
 
     private func lookAhead(past unread: ConnectionEnd?, or end: ConnectionEnd) -> ConnectionEnd? {
         guard isUp, readEnd == nil else { return nil }
+        beginWaiting()
         var byte: UInt8 = 0
         var count = 0
         endpoints_clear_errors()

@@ -104,7 +104,7 @@ final class DescriptorEnd {
     {
         guard registration == nil, descriptor >= 0 else { return 0 }
         let relay = ReadinessRelay(to: source, direction)
-        let result = loop.register(descriptor, relay)
+        let result = loop.register(descriptor, relay, writable: direction == .output)
         if result == 0 { registration = (loop, relay) }
         return result == -EPERM ? 0 : result
     }

@@ -54,7 +54,11 @@ final class SocketTransport: BaseTransport, Transport {
     }
 
     private func written(_ n: Int) -> Transfer {
-        guard n == -Int(EAGAIN) else { return Transfer(rawValue: n) }
+        guard n == -Int(EAGAIN) else {
+            // What ended the connection is told but once; to a read it would look like an end.
+            if n == -Int(ECONNRESET) || n == -Int(ETIMEDOUT) { pendingError = Int32(-n) }
+            return Transfer(rawValue: n)
+        }
         isWritable = false
         return .needsWritable
     }
@@ -81,6 +85,8 @@ final class SocketTransport: BaseTransport, Transport {
         isRegistered = result == 0
         return result
     }
+
+    override func watchWritable(on loop: EventLoop) -> Int32 { loop.watchWritable(descriptor) }
 
     override func reregister(on loop: EventLoop, _ source: any EventSource) {
         loop.reregister(descriptor, source)

@@ -88,6 +88,8 @@ class BaseTransport {
     /// `isReadable`.
     final var hasHungUp = false
     final var isRegistered = false
+    /// Whether `isWritable` will be set again once it is false.
+    final var watchesWritable = false
     /// An error that was taken from the socket before a read could see it.
     final var pendingError: Int32 = 0
 
@@ -104,6 +106,10 @@ class BaseTransport {
 
     /// Begins to report readiness to `source`; 0 or -errno.
     func register(on loop: EventLoop, _ source: any EventSource) -> Int32 { 0 }
+    /// Begins to report, too, that writing is possible again; 0 or -errno.
+    ///
+    /// Registered already; nothing to do for a transport that has reported it all along.
+    func watchWritable(on loop: EventLoop) -> Int32 { 0 }
     /// Reports to another source from now on.
     func reregister(on loop: EventLoop, _ source: any EventSource) {}
     /// Closes the descriptor, after taking it off the loop.

@@ -167,6 +167,17 @@ struct EndingTests {
         }
     }
 
+    @Test("a reset that a write was told of is no end to the reads after it")
+    func resetDuringWrite() async throws {
+        try await withPair { a, b in
+            b.abort()
+            await b.close()
+            #expect(await code { try await a.write("lost".utf8) } == .connectionReset)
+            #expect(await code { _ = try await a.read(atMost: 1) } == .connectionReset)
+            expect(try await a.ended(), is: "failed connectionReset")
+        }
+    }
+
     @Test("ended tells of the peer's end without reading, and the bytes are still there")
     func peerClosed() async throws {
         try await withPair { a, b in

@@ -100,7 +100,10 @@ struct CanonicalStringTests {
         ]
     )
     func literal(spelling: String, expected: String) throws {
-        for string in ["tcp:HOST:80", "tcp:h:80:bindAddress=HOST", "secure:HOST:443"] {
+        for string in [
+            "tcp:HOST:80", "tcp:h:80:bindAddress=HOST", "tcp:h:80:bindAddress=[HOST:7]",
+            "secure:HOST:443",
+        ] {
             #expect(
                 try canonical(string.replacing("HOST", with: "[\(spelling)]"), .client)
                     == canonical(string.replacing("HOST", with: "[\(expected)]"), .client)

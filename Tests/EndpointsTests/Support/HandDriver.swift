@@ -83,7 +83,9 @@ final class HandDriver: LoopDriver {
 
     // MARK: the loop's side
 
-    func add(_ descriptor: Int32, token: UInt64) -> Int32 {
+    func watchWritable(_ descriptor: Int32, token: UInt64) -> Int32 { 0 }
+
+    func add(_ descriptor: Int32, token: UInt64, writable: Bool) -> Int32 {
         let waiting = change { state in
             state.tokens[descriptor] = token
             defer { state.whenWatched.removeAll { $0.0 == descriptor } }

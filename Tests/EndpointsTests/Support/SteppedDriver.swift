@@ -24,7 +24,12 @@ final class SteppedDriver: LoopDriver {
     func now() -> UInt64 { time.withLock { $0 } }
     func coarseNow() -> UInt64 { now() }
 
-    func add(_ descriptor: Int32, token: UInt64) -> Int32 { inner.add(descriptor, token: token) }
+    func add(_ descriptor: Int32, token: UInt64, writable: Bool) -> Int32 {
+        inner.add(descriptor, token: token, writable: writable)
+    }
+    func watchWritable(_ descriptor: Int32, token: UInt64) -> Int32 {
+        inner.watchWritable(descriptor, token: token)
+    }
     func remove(_ descriptor: Int32) { inner.remove(descriptor) }
     func wake() { inner.wake() }
     func arrange(_ jobs: inout JobQueue) { inner.arrange(&jobs) }
