@@ -13,6 +13,9 @@
 //    loop is no hop.
 //  - An isolated method of a gate must touch its state: the optimizer drops a hop to an actor whose
 //    code does nothing.
+//  - A gate keeps one task. Where a task can be queued anew between check and hop, as a late reader can
+//    be, two may come to one gate (`close`, which drains what comes, is the other); the one that waits
+//    is then sent on, to look again.
 //  - Waking says nothing about why. The waiter looks again, and at `Task.isCancelled`.
 //
 // A hop through an *open* gate puts the job at the end of the loop's queue: that is how a task lets
@@ -40,7 +43,9 @@ package actor Gate: SerialExecutor {
     @usableFromInline
     package nonisolated func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        if isClosed { self.job = job } else { loop.append(job) }
+        if !isClosed { return loop.append(job) }
+        if let earlier = self.job { loop.append(earlier) }
+        self.job = job
     }
 
     /// What the task waits for; `none` when the gate is open.

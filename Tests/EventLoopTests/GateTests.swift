@@ -45,6 +45,33 @@ struct GateTests {
         }
     }
 
+    @Test("whoever comes to a gate at which another waits sends that one on: nobody is lost")
+    func second() async throws {
+        try await withLoops { group in
+            let loop = group.next()
+            let resident = Resident(loop)
+            let gate = Gate(loop)
+            let waiting = [Flag(), Flag()]
+            let passed = [Flag(), Flag()]
+            for number in 0..<2 {
+                Task {
+                    await resident.run { _ in
+                        gate.close(for: .read)
+                        waiting[number].set()
+                        await gate.pass()
+                        passed[number].set()
+                    }
+                }
+                while !waiting[number].isSet { await Task.yield() }
+                await resident.increment()
+            }
+            await resident.increment()
+            #expect(passed.map(\.isSet) == [true, false])
+            loop.run { if let job = gate.open() { loop.append(job) } }
+            while !passed[1].isSet { await Task.yield() }
+        }
+    }
+
     @Test("a gate that was opened between the check and the wait keeps nobody: no wake-up is lost")
     func lostWakeUp() async throws {
         try await withLoops { group in

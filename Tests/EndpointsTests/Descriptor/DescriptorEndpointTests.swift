@@ -155,7 +155,7 @@ struct DescriptorEndpointTests {
         let connection = try await DescriptorEndpoint(descriptor: moved(one)).connect()
         let reading = Task { try await connection.read(exactly: 4) }
         #expect(endpoints_send(other, [5, 6] as [UInt8], 2) == 2)
-        while !connection.isReading { await Task.yield() }
+        try await connection.untilReading()
         do {
             _ = try await connection.detach()
             Issue.record("detached")
