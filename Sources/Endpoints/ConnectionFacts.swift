@@ -60,6 +60,20 @@ final class ConnectionFacts: Sendable {
         )
     }
 
+    /// The same, after a proxy has made the connection.
+    func with(proxyPhase phase: ConnectionTimeline.Phase) -> ConnectionFacts {
+        var timeline = timeline ?? ConnectionTimeline()
+        timeline.proxy = phase
+        return ConnectionFacts(
+            localAddress: localAddress,
+            remoteAddress: remoteAddress,
+            timeline: timeline,
+            peerCredentials: peerCredentials,
+            tls: tls,
+            proxy: proxy
+        )
+    }
+
     /// The same behind a PROXY header; the addresses are those that it names, if it names any.
     func with(proxy: ProxyFacts, phase: ConnectionTimeline.Phase) -> ConnectionFacts {
         var timeline = timeline ?? ConnectionTimeline()
@@ -99,7 +113,7 @@ public struct ConnectionTimeline: Sendable, Hashable {
     public var connect: Phase?
     /// The TLS handshake; of several the last.
     public var handshake: Phase?
-    /// Reading the PROXY header.
+    /// Reading the PROXY header, or asking a proxy (SOCKS, CONNECT) for the connection.
     public var proxy: Phase?
 
     /// A timeline in which nothing has happened yet.

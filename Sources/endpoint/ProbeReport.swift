@@ -89,7 +89,7 @@ struct ProbeReport: Sendable {
     private var times: [[String]] {
         let phases = [
             ("resolve", timeline.resolve), ("connect", timeline.connect),
-            ("PROXY header", timeline.proxy), ("handshake", timeline.handshake),
+            ("proxy", timeline.proxy), ("handshake", timeline.handshake),
         ]
         return phases.compactMap { name, phase in
             phase.map { [name, "\(JSONValue.milliseconds($0.duration))"] }

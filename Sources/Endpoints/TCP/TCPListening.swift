@@ -1,7 +1,7 @@
 // Where to listen is a matter of families. An empty interface is 0.0.0.0, or `::` when IPv6 is asked
 // for; a literal is what it is; a name is looked up, off the loop, and its first address counts.
 // `::` takes IPv4 connections, too, whatever net.ipv6.bindv6only says, and on a host without IPv6
-// it falls back to 0.0.0.0: both mean "all addresses of this host".
+// it falls back to 0.0.0.0: both mean "all addresses of this host"; unless dualStack says otherwise.
 //
 // Two sockets with SO_REUSEADDR may both bind, then the second *listen* says EADDRINUSE: the two
 // are one error to the caller.
@@ -115,7 +115,8 @@ enum TCPListening {
             return try boundExactly(address, options: options, endpoint: endpoint)
         } catch let error as EndpointError {
             let isAbsent = error.code == .unsupported || error.code == .addressNotAvailable
-            guard address.isUnspecified, address.family == .ipv6, isAbsent else { throw error }
+            guard address.isUnspecified, address.family == .ipv6, options.dualStack, isAbsent
+            else { throw error }
             return try boundExactly(
                 .unspecified(.ipv4, port: address.port ?? 0),
                 options: options,
@@ -147,7 +148,8 @@ enum TCPListening {
         func check(_ result: Int32) throws { try Self.check(result, address, endpoint) }
         try check(endpoints_set_option(number, SOL_SOCKET, SO_REUSEADDR, 1))
         if family == .ipv6 {
-            try check(endpoints_set_option(number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0))
+            let isAlone: Int32 = options.dualStack ? 0 : 1
+            try check(endpoints_set_option(number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, isAlone))
         }
         var local = try address.kernelAddress(operation: "listen", endpoint: endpoint)
         try check(endpoints_bind(number, &local.storage, local.length))

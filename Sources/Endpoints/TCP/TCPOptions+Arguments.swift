@@ -43,6 +43,15 @@ extension TCPEndpoint {
             ),
         ]
     }
+
+    /// What only kinds that listen by IPv6 have.
+    static var dualStackArgument: EndpointArgument<Self> {
+        .optional(
+            "dualStack",
+            \.options.dualStack,
+            help: "take IPv4 connections, too, when listening on :: (IPV6_V6ONLY)"
+        )
+    }
 }
 
 extension EndpointArgumentFormat where Value == Int {

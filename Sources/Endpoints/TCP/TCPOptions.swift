@@ -24,6 +24,10 @@ public struct TCPOptions: Hashable, Sendable {
     ///
     /// What travels so can be replayed.
     public var fastOpen = false
+    /// Whether a listener on `::` takes IPv4 connections, too (ipv6(7), `IPV6_V6ONLY`).
+    ///
+    /// Without it another may listen on the same port by IPv4.
+    public var dualStack = true
 
     /// Makes the defaults.
     public init() {}

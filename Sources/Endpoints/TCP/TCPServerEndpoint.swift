@@ -96,7 +96,7 @@ public struct TCP6ServerEndpoint: ServerEndpoint, EndpointKind, TCPEndpoint, Has
                 position: 2,
                 help: "local address to listen on; :: or empty for all"
             ),
-        ] + optionArguments
+        ] + optionArguments + [dualStackArgument]
 
     /// The port; with 0 the system takes a free one.
     public var port: UInt16 = 0

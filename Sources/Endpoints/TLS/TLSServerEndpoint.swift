@@ -35,7 +35,7 @@ public struct TLSServerEndpoint: ServerEndpoint, EndpointKind {
                 help: "connections that may wait to be accepted"
             ),
             .optional("endpoint", \.endpoint, help: "what to listen on instead of TCP"),
-        ] + securityArguments + optionArguments
+        ] + securityArguments + optionArguments + [dualStackArgument]
 
     /// The port; with 0 the system takes a free one, `nil` is 443.
     public var port: UInt16?

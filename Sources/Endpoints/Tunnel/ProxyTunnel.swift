@@ -127,9 +127,10 @@ extension ProxyTunnel {
         _ credentials: ProxyCredentials?,
         on connection: Connection
     ) async throws -> Connection {
+        let start = ContinuousClock.now
         do {
             try await open(target, credentials, on: connection)
-            return connection
+            return try await connection.behindProxy(asked: start)
         } catch {
             connection.abort()
             throw error
@@ -185,5 +186,13 @@ extension ProxyTunnel {
             reason: reason,
             phase: .proxy
         )
+    }
+}
+
+extension Connection {
+    /// The connection that a proxy has made of this one, which is used up.
+    fileprivate func behindProxy(asked start: ContinuousClock.Instant) throws -> Connection {
+        let phase = ConnectionTimeline.Phase(start: start, duration: .now - start)
+        return try replaceTransport(facts: facts.with(proxyPhase: phase)) { $0 }
     }
 }

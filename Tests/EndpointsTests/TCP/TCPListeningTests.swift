@@ -101,6 +101,34 @@ struct TCPListeningTests {
         #expect(SocketAddress(localOf: accepted.rawValue).family == .ipv4)
     }
 
+    @Test("without dualStack `::` leaves the port to another that listens by IPv4")
+    func singleStack() async throws {
+        var six = try await serverFromString("tcp6:0:dualStack=no").listen()
+        // A port that is free by IPv6 may be taken by IPv4; hardly ten times.
+        for _ in 0..<10 {
+            let port = six.addresses.first?.port ?? 0
+            guard let four = try? await serverFromString("tcp:\(port)").listen() else {
+                await six.close()
+                six = try await serverFromString("tcp6:0:dualStack=no").listen()
+                continue
+            }
+            await four.close()
+            break
+        }
+        let port = try #require(six.addresses.first?.port)
+        let four = try await serverFromString("tcp:\(port)").listen()
+        #expect(six.addresses.first?.family == .ipv6)
+        #expect(four.addresses.first?.port == port)
+        await four.close()
+        let error = await #expect(throws: EndpointError.self) {
+            try await clientFromString("tcp:127.0.0.1:\(port)").connect()
+        }
+        #expect(error?.code == .connectionRefused)
+        let client = try #require(six.clientEndpoints.first)
+        await (try client.connect()).close()
+        await six.close()
+    }
+
     @Test("accepted connections inherit the options")
     func inheritance() throws {
         var options = TCPOptions()

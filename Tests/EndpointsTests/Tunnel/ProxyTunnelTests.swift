@@ -43,6 +43,7 @@ struct ProxyTunnelTests {
                 let first = try await connection.read(exactly: 5)
                 #expect(first == Array("hello".utf8))
                 #expect(!connection.hasPushback)
+                #expect(connection.timeline.proxy != nil)
             }
             let request: [UInt8] = [5, 1, 0, 5, 1, 0, 3, 11] + "example.com".utf8 + [1, 187]
             #expect(try await received() == request)
@@ -101,6 +102,7 @@ struct ProxyTunnelTests {
         try await withProxy("connect", answers: [answer]) { proxy, received in
             let string = "connect:example.com:443:proxy=[\(proxy)]:user=joe:password=s3cret"
             try await clientFromString(string).withConnection { connection in
+                #expect(connection.timeline.proxy != nil)
                 let first = try await connection.read(exactly: 8)
                 #expect(first == Array("\r\nstream".utf8))
             }
