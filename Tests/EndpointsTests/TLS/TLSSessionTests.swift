@@ -34,6 +34,42 @@ struct TLSSessionTests {
         for _ in 0..<5 { #expect(try await isResumed(client, server)) }
     }
 
+    /// What a server does first, which sends the tickets that it holds back until then.
+    enum FirstAct: String, CaseIterable { case writes, waitsToRead, waitsForTheEnd, closes }
+
+    @Test("tickets leave with what a server does first", arguments: FirstAct.allCases)
+    func tickets(firstAct: FirstAct) async throws {
+        let client = try TLSTesting.client()
+        let server = try TLSTesting.server()
+        for isKnown in [false, true] {
+            let (near, far) = try await TLSTesting.pair(client, server)
+            #expect(near.tls?.isResumed == isKnown)
+            let act = Task {
+                switch firstAct {
+                case .writes: try await far.write("x".utf8)
+                case .waitsToRead: _ = try await far.read(atMost: 1)
+                case .waitsForTheEnd: _ = try await far.ended()
+                case .closes: await far.close()
+                }
+            }
+            switch firstAct {
+            case .waitsToRead: try await far.untilReading()
+            case .waitsForTheEnd: try await far.until { $0.extras?.endWaiters.count == 1 }
+            case .writes, .closes: break
+            }
+            // The first attempt finds what has come, the tickets before all else.
+            let reader = Task { try await near.read(atMost: 1) }
+            switch firstAct {
+            case .writes, .closes: _ = try await reader.value
+            case .waitsToRead, .waitsForTheEnd: try await near.untilReading()
+            }
+            reader.cancel()
+            await near.close()
+            _ = await act.result
+            await far.close()
+        }
+    }
+
     @Test("tickets survive one change of their key, not two, and a reload")
     func rotation() async throws {
         let client = try TLSTesting.client()
