@@ -48,10 +48,10 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     let state: UnsafeMutablePointer<State>
     /// The loop is at its end: timers fire before their time.
-    package private(set) var isStopping = false
-    private(set) var hasStopped = false
-    private var thread = pthread_t()
-    private let isJoined = Lock(false)
+    package internal(set) var isStopping = false
+    var hasStopped = false
+    var thread = pthread_t()
+    let isJoined = Lock(false)
 
     /// Makes a loop and starts its thread.
     ///
@@ -206,7 +206,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     }
 
     /// Runs a bounded number of jobs; answers whether any are left.
-    private func runJobs() -> Bool {
+    func runJobs() -> Bool {
         var budget = Self.jobsPerTurn
         while budget > 0, let job = state.pointee.jobs.popFirst() {
             runNow(job)
@@ -329,39 +329,6 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         let worked = driver.coarseNow() &- hot.pointee.turnTime
         guard worked > Self.stallLimit else { return }
         if stalls.add(1, ordering: .relaxed).oldValue == 0 { onStall(.nanoseconds(worked)) }
-    }
-
-    // MARK: the end
-
-    /// Asks the loop to end: wakes whoever waits on it, runs what is ready, then ends the thread.
-    func stop() {
-        run { self.isStopping = true }
-    }
-
-    /// Waits until the thread is gone; blocks, so not on a thread that others need.
-    ///
-    /// Any number may wait; a thread can be joined but once (pthread_join(3)).
-    func join() {
-        isJoined.withLock { isJoined in
-            if !isJoined { pthread_join(thread, nil) }
-            isJoined = true
-        }
-    }
-
-    /// One round of ending; answers whether the loop is at rest.
-    private func finish() -> Bool {
-        for source in state.pointee.table.sources { source.loopWillStop() }
-        for action in state.pointee.timers.popAll() { action() }
-        while runJobs() {}
-        let isAtRest = mailbox.withLock { box in
-            guard box.isEmpty && state.pointee.jobs.isEmpty else { return false }
-            hasStopped = true
-            box.state = .stopped
-            return true
-        }
-        guard isAtRest else { return false }
-        driver.close()
-        return true
     }
 
     /// Signals are for the program's own threads; SIGPIPE is for nobody.
