@@ -90,7 +90,7 @@ static inline int endpoints_ctx_set_versions(SSL_CTX *ctx, int minimum, int maxi
   return SSL_CTX_set_min_proto_version(ctx, minimum) && SSL_CTX_set_max_proto_version(ctx, maximum);
 }
 static inline void endpoints_ctx_set_modes(SSL_CTX *ctx, int completesChain) {
-  SSL_CTX_set_mode(ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+  SSL_CTX_set_mode(ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS |
                           (completesChain ? 0 : SSL_MODE_NO_AUTO_CHAIN));
   SSL_CTX_set_read_ahead(ctx, 1);
 }

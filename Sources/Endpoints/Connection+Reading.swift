@@ -104,6 +104,7 @@ extension Connection {
     }
 
     /// Answers how many bytes came, or how to wait for them; the gate is closed then.
+    @inline(__always)
     private nonisolated func settle(
         _ transfer: Transfer,
         of caller: UnsafeMutableRawPointer?

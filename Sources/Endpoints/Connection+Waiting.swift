@@ -157,7 +157,13 @@ extension Connection {
     }
 
     /// Turns a transfer that moved nothing into what its caller must do: wait, or throw.
+    @inline(__always)
     nonisolated func check(_ transfer: Transfer, _ operation: String) throws {
+        if transfer == .needsReadable && base.isRegistered { return }
+        try checkUnusual(transfer, operation)
+    }
+
+    private nonisolated func checkUnusual(_ transfer: Transfer, _ operation: String) throws {
         if transfer.wouldBlock { return try register(for: operation, transfer) }
         if transfer == .needsTurn { return }
         throw failure(transfer, operation)

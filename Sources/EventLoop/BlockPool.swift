@@ -5,9 +5,10 @@
 import CEndpoints
 
 /// A loop's free blocks of ``BlockPool/blockSize`` bytes each.
+@usableFromInline
 package struct BlockPool {
     /// Bytes in a block: as much as one read takes.
-    package static let blockSize = 65_536
+    @inlinable package static var blockSize: Int { 65_536 }
     private static let mostKept = 64
 
     private var first: UnsafeMutableRawPointer?

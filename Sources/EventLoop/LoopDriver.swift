@@ -3,9 +3,10 @@
 // loop. It is chosen when the loop is made and consulted once a turn, never once a message.
 
 /// What a descriptor can do now, as epoll(7) reports it.
+@usableFromInline
 package struct Readiness: OptionSet, Sendable {
-    package let rawValue: UInt32
-    package init(rawValue: UInt32) { self.rawValue = rawValue }
+    @usableFromInline package let rawValue: UInt32
+    @usableFromInline package init(rawValue: UInt32) { self.rawValue = rawValue }
 
     package static let readable = Readiness(rawValue: 0x001)  // EPOLLIN
     package static let writable = Readiness(rawValue: 0x004)  // EPOLLOUT
@@ -14,10 +15,10 @@ package struct Readiness: OptionSet, Sendable {
     package static let readHangUp = Readiness(rawValue: 0x2000)  // EPOLLRDHUP
 
     /// Something ended: no further edge will come for what is still to be read.
-    package var isEnding: Bool { rawValue & 0x2018 != 0 }
+    @inlinable package var isEnding: Bool { rawValue & 0x2018 != 0 }
 
     /// Whether any of `other` is reported; plain bits, for this passes with every event.
-    package func includes(_ other: Readiness) -> Bool { rawValue & other.rawValue != 0 }
+    @inlinable package func includes(_ other: Readiness) -> Bool { rawValue & other.rawValue != 0 }
 }
 
 /// One report of readiness: the token given at registration, and what the descriptor can do.

@@ -61,7 +61,6 @@ final class TLSTransport: Transport {
     var refusal: CertificateRefusal?
 
     // See TLSTransport+Buffers.
-    var holdsHandshakeBuffers = false
     var calls = 0
     var callsAtLastLook = 0
     var bufferTimer: LoopTimer?
@@ -134,7 +133,6 @@ final class TLSTransport: Transport {
             }
             isUp = true
             opening = nil
-            beginReleasing()
             // To a server of TLS 1.3 the client's last word was the end; an earlier version's waits
             // for ours.
             holdsTickets = context.isServer && SSL_version(ssl) == TLS1_3_VERSION
@@ -245,7 +243,6 @@ final class TLSTransport: Transport {
     /// Sends what no write will: the reader is about to wait, perhaps for an answer to it.
     private func beginWaiting() {
         if !outgoing.isEmpty && sealedCount == 0 { _ = flush() }
-        releaseHandshakeBuffers()
     }
 
     /// Sends what is sealed; `nil` when all of it has left.
