@@ -48,43 +48,34 @@ final class ConnectionFacts: Sendable {
 
     /// The same, after a TLS handshake.
     func with(tls: TLSFacts, handshake: ConnectionTimeline.Phase) -> ConnectionFacts {
-        var timeline = timeline ?? ConnectionTimeline()
-        timeline.handshake = handshake
-        return ConnectionFacts(
-            localAddress: localAddress,
-            remoteAddress: remoteAddress,
-            timeline: timeline,
-            peerCredentials: peerCredentials,
-            tls: tls,
-            proxy: proxy
-        )
+        with(tls: tls) { $0.handshake = handshake }
     }
 
     /// The same, after a proxy has made the connection.
     func with(proxyPhase phase: ConnectionTimeline.Phase) -> ConnectionFacts {
-        var timeline = timeline ?? ConnectionTimeline()
-        timeline.proxy = phase
-        return ConnectionFacts(
-            localAddress: localAddress,
-            remoteAddress: remoteAddress,
-            timeline: timeline,
-            peerCredentials: peerCredentials,
-            tls: tls,
-            proxy: proxy
-        )
+        with { $0.proxy = phase }
     }
 
     /// The same behind a PROXY header; the addresses are those that it names, if it names any.
     func with(proxy: ProxyFacts, phase: ConnectionTimeline.Phase) -> ConnectionFacts {
+        with(proxy: proxy) { $0.proxy = phase }
+    }
+
+    /// The same, with what a step has brought, and the step in the timeline.
+    private func with(
+        tls: TLSFacts? = nil,
+        proxy: ProxyFacts? = nil,
+        _ enter: (inout ConnectionTimeline) -> Void
+    ) -> ConnectionFacts {
         var timeline = timeline ?? ConnectionTimeline()
-        timeline.proxy = phase
+        enter(&timeline)
         return ConnectionFacts(
-            localAddress: proxy.destination ?? localAddress,
-            remoteAddress: proxy.source ?? remoteAddress,
+            localAddress: proxy?.destination ?? localAddress,
+            remoteAddress: proxy?.source ?? remoteAddress,
             timeline: timeline,
             peerCredentials: peerCredentials,
-            tls: tls,
-            proxy: proxy
+            tls: tls ?? self.tls,
+            proxy: proxy ?? self.proxy
         )
     }
 }
