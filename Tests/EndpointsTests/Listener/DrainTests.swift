@@ -7,13 +7,7 @@ struct DrainTests {
     @Test("waits for handlers, then aborts the rest, and says how many")
     func counts() async throws {
         try await withListener { listening in
-            let begun = Tally()
-            let serving = Task {
-                try await listening.listener.serve { connection in
-                    begun.add()
-                    try await echo(connection)
-                }
-            }
+            let (serving, begun) = beginEchoing(listening.listener)
             var clients: [Connection] = []
             for _ in 0..<5 { clients.append(try await listening.connect()) }
             try await begun.reaches(5)
@@ -33,13 +27,7 @@ struct DrainTests {
     @Test("aborts when the time is over")
     func timeOver() async throws {
         try await withListener { listening in
-            let begun = Tally()
-            let serving = Task {
-                try await listening.listener.serve { connection in
-                    begun.add()
-                    try await echo(connection)
-                }
-            }
+            let (serving, begun) = beginEchoing(listening.listener)
             let client = try await listening.connect()
             try await begun.reaches(1)
             let start = ContinuousClock.now
@@ -80,13 +68,7 @@ struct DrainTests {
     )
     func atOnce(byCancelling: Bool) async throws {
         try await withListener { listening in
-            let begun = Tally()
-            let serving = Task {
-                try await listening.listener.serve { connection in
-                    begun.add()
-                    try await echo(connection)
-                }
-            }
+            let (serving, begun) = beginEchoing(listening.listener)
             let client = try await listening.connect()
             try await begun.reaches(1)
             let draining = Task {
@@ -114,5 +96,19 @@ struct DrainTests {
                     == DrainResult(finished: 0, aborted: 0)
             )
         }
+    }
+
+    /// Serves an echo, and counts the handlers that have begun.
+    private func beginEchoing(
+        _ listener: Listener
+    ) -> (serving: Task<Void, any Error>, begun: Tally) {
+        let begun = Tally()
+        let serving = Task {
+            try await listener.serve { connection in
+                begun.add()
+                try await echo(connection)
+            }
+        }
+        return (serving, begun)
     }
 }
