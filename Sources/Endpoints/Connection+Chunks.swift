@@ -113,14 +113,14 @@ extension Connection: AsyncSequence {
 
         init(_ connection: Connection) { self.connection = connection }
 
-        /// The next chunk, at most 64 KiB; `nil` at the peer's end.
+        /// The next chunk, at most 96 KiB; `nil` at the peer's end.
         ///
         /// - Throws: As `Connection.read(atMost:)`.
         public mutating func next(isolation: isolated (any Actor)?) async throws -> [UInt8]? {
             try await connection.read(atMost: BlockPool.blockSize)
         }
 
-        /// The next chunk, at most 64 KiB; `nil` at the peer's end.
+        /// The next chunk, at most 96 KiB; `nil` at the peer's end.
         ///
         /// - Throws: As `Connection.read(atMost:)`.
         public mutating func next() async throws -> [UInt8]? {

@@ -21,8 +21,8 @@ public struct ReadBuffer: ~Copyable, @unchecked Sendable {  // It owns its block
 
     /// Makes an empty buffer, which owns no memory yet.
     ///
-    /// - Parameter capacity: How many bytes it may hold; 64 KiB unless told, at least 1.
-    public init(capacity: Int = 65_536) {
+    /// - Parameter capacity: How many bytes it may hold; 96 KiB unless told, at least 1.
+    public init(capacity: Int = 98_304) {
         self.capacity = max(capacity, 1)
     }
 

@@ -8,7 +8,10 @@ import CEndpoints
 @usableFromInline
 package struct BlockPool {
     /// Bytes in a block: as much as one read takes.
-    @inlinable package static var blockSize: Int { 65_536 }
+    ///
+    /// More than the 64 KiB in which most programs send: a read that fills its buffer has to be tried
+    /// again, often in vain.
+    @inlinable package static var blockSize: Int { 98_304 }
     private static let mostKept = 64
 
     private var first: UnsafeMutableRawPointer?

@@ -270,7 +270,7 @@ struct ReadBufferTests {
                 )
                 return found
             }
-            #expect(found == ["4", "world", "1 119", "5 []", "true true 65536"])
+            #expect(found == ["4", "world", "1 119", "5 []", "true true 98304"])
         }
     }
 
