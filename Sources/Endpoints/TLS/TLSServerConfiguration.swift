@@ -41,8 +41,12 @@ public struct TLSServerConfiguration: Sendable {
     public var verification: (@Sendable ([TLSCertificate]) throws -> Void)? { didSet { renew() } }
     /// Whether a client that asks for an unknown name is refused, instead of served the first.
     public var refusesUnknownNames = false { didSet { renew() } }
-    /// How many session tickets a client gets; 0 resumes none.
-    public var ticketCount = 2 { didSet { renew() } }
+    /// How many session tickets a client gets from a full handshake; 0 resumes none.
+    ///
+    /// Each connection that resumes brings one more. A client that uses a ticket only once
+    /// (RFC 8446, appendix C.4) and then opens several connections at a time resumes as many as it has
+    /// tickets; each costs a server some 6 % of a handshake.
+    public var ticketCount = 1 { didSet { renew() } }
     /// How long a ticket is good for; `nil` for two hours, or five minutes where clients are verified.
     ///
     /// Resumption does not verify a client again.

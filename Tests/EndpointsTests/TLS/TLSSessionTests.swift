@@ -30,7 +30,7 @@ struct TLSSessionTests {
         client.maximumVersion = version
         let server = try TLSTesting.server()
         #expect(try await !isResumed(client, server))
-        // More often than there were tickets at first: each resumption brings a new one.
+        // More often than there were tickets at first: each connection brings a new one.
         for _ in 0..<5 { #expect(try await isResumed(client, server)) }
     }
 
@@ -66,6 +66,24 @@ struct TLSSessionTests {
             reader.cancel()
             await near.close()
             _ = await act.result
+            await far.close()
+        }
+    }
+
+    @Test(
+        "as many connections at a time are resumed as there are tickets",
+        arguments: [nil, 0, 1, 3]
+    )
+    func parallel(count: Int?) async throws {
+        let client = try TLSTesting.client()
+        var server = try TLSTesting.server()
+        if let count { server.ticketCount = count }
+        #expect(try await !isResumed(client, server))
+        var pairs: [(Connection, Connection)] = []
+        for _ in 0..<5 { pairs.append(try await TLSTesting.pair(client, server)) }
+        #expect(pairs.filter { $0.0.tls?.isResumed == true }.count == count ?? 1)
+        for (near, far) in pairs {
+            await near.close()
             await far.close()
         }
     }
