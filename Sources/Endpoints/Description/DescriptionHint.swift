@@ -13,8 +13,8 @@ enum DescriptionHint {
         side: EndpointSide,
         kinds: [String]
     ) -> String? {
+        if description.source.scalars.count > 200 { return nil }
         let whole = description.description
-        if whole.unicodeScalars.count > 200 { return nil }
         if let hint = forURL(description) { return hint }
         let kind = description.kind
         let parts = [kind] + description.arguments.map { description.raw($0) }

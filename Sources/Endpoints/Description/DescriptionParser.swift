@@ -54,16 +54,20 @@ struct DescriptionParser {
         return DescriptionHint.forNoKind(Array(parts.dropFirst()), side: .server)
     }
 
-    /// Parses all that follows the kind.
-    mutating func parseArguments() throws(EndpointStringError) -> [EndpointDescription.Argument] {
+    /// Parses what follows the kind, up to as many arguments as a level may have.
+    ///
+    /// - Returns: The arguments, and whether there are more.
+    mutating func parseArguments() throws(EndpointStringError) -> (
+        arguments: [EndpointDescription.Argument], isCut: Bool
+    ) {
         var arguments: [EndpointDescription.Argument] = []
         var position = 0
-        while !isAtEnd {
+        while !isAtEnd, arguments.count < EndpointDescription.maximumArgumentCount {
             let argument = try parseArgument(position: position)
             if argument.position != nil { position += 1 }
             arguments.append(argument)
         }
-        return arguments
+        return (arguments, !isAtEnd)
     }
 
     /// Parses up to the next separator, and steps over that.
@@ -73,20 +77,17 @@ struct DescriptionParser {
         let scalars = source.scalars
         let start = index
         var name: String?
-        var text: [SourceText.Scalar] = []
-        var textColumn = column(at: index)
+        var textStart = index
+        var unescaped: [SourceText.Scalar]?
         var bracketed: SourceText?
-        var isAtTextStart = true
 
         scan: while index < scalars.endIndex {
             let scalar = scalars[index]
             switch scalar.value {
             case ":":
                 break scan
-            case "[" where isAtTextStart:
-                let content = try parseBrackets()
-                bracketed = content
-                textColumn = content.startColumn
+            case "[" where index == textStart:
+                bracketed = try parseBrackets()
                 break scan
             case "\\":
                 guard index + 1 < scalars.endIndex else {
@@ -96,24 +97,24 @@ struct DescriptionParser {
                         hint: "a backslash that is meant is written \\\\"
                     )
                 }
-                text.append(scalars[index + 1])
+                if unescaped == nil { unescaped = Array(scalars[textStart..<index]) }
+                unescaped?.append(scalars[index + 1])
                 index += 2
-                isAtTextStart = false
             case "=" where name == nil:
-                name = SourceText(text[...], endColumn: scalar.column).text
-                text = []
+                let text = unescaped.map { $0[...] } ?? scalars[textStart..<index]
+                name = SourceText(text, endColumn: scalar.column).text
+                unescaped = nil
                 index += 1
-                textColumn = column(at: index)
-                isAtTextStart = true
+                textStart = index
             default:
-                text.append(scalar)
+                unescaped?.append(scalar)
                 index += 1
-                isAtTextStart = false
             }
         }
 
         let end = index
-        let content = bracketed ?? SourceText(text[...], endColumn: column(at: end))
+        let text = unescaped.map { $0[...] } ?? scalars[textStart..<end]
+        let content = bracketed ?? SourceText(text, endColumn: column(at: end))
         if index < scalars.endIndex {
             index += 1
         } else {
@@ -121,10 +122,9 @@ struct DescriptionParser {
         }
         return EndpointDescription.Argument(
             name: name,
-            text: content.text,
             position: name == nil ? position : nil,
             column: column(at: start),
-            textColumn: textColumn,
+            textColumn: bracketed?.startColumn ?? column(at: textStart),
             isBracketed: bracketed != nil,
             content: content,
             range: start..<end

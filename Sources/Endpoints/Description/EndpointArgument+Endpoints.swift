@@ -216,9 +216,8 @@ extension EndpointArgument.Form {
             choices: [],
             isPrefixed: isPrefixed,
             assign: { root, description, argument, registry in
-                if argument.text.isEmpty { throw EndpointArgumentError("is empty") }
-                let inner =
-                    isPrefixed ? description : try description.nested(in: argument)
+                if argument.content.scalars.isEmpty { throw EndpointArgumentError("is empty") }
+                let inner = isPrefixed ? description : try description.start(in: argument)
                 return try assign(&root, inner, registry)
             },
             write: write,

@@ -189,12 +189,13 @@ extension EndpointArgument {
                 choices: format.choices,
                 isPrefixed: isPrefixed,
                 assign: { root, _, argument, _ in
-                    if argument.text.isEmpty, !format.allowsEmpty {
+                    let given = argument.text
+                    if given.isEmpty, !format.allowsEmpty {
                         throw EndpointArgumentError("is empty")
                     }
-                    let value = try format.read(argument.text)
+                    let value = try format.read(given)
                     root[keyPath: keyPath] = value
-                    let text = format.write(value) ?? argument.text
+                    let text = format.write(value) ?? given
                     return EndpointExplanation.Value(text, as: format.type)
                 },
                 write: { format.write($0[keyPath: keyPath]) },

@@ -4,6 +4,11 @@
 // own arguments (escaped once more, or in brackets); and a prefix kind such as `haproxy:` takes
 // everything after it, as it stands. Which of these applies only the kind knows. So a description
 // holds one level, and hands out the next one, columns kept, when asked.
+//
+// To a prefix kind all the levels below it look like arguments of its own, and each level is
+// parsed again. What bounds that work, for a string of millions of colons, is that nobody looks
+// further than a level's first thousand arguments; no kind has so many, and what follows them is
+// refused without being read.
 
 /// A parsed endpoint string: a kind and its arguments, in order, with the columns they came from.
 ///
@@ -15,8 +20,8 @@ public struct EndpointDescription: Hashable, Sendable, CustomStringConvertible {
     public struct Argument: Hashable, Sendable {
         /// The name before `=`; `nil` for an argument given by its position.
         public let name: String?
-        /// The text, escapes and brackets taken away.
-        public let text: String
+        /// The text, escapes and brackets taken away; made anew each time.
+        public var text: String { content.text }
         /// The place among the arguments given without a name, from 0; `nil` for one with a name.
         public let position: Int?
         /// Where the argument begins: its column, from 1, in Unicode scalars.
@@ -32,6 +37,8 @@ public struct EndpointDescription: Hashable, Sendable, CustomStringConvertible {
 
     /// How deep endpoints may be nested in each other.
     public static let maximumDepth = 16
+    /// How many arguments one level may have, those of the levels that it is a prefix of included.
+    public static let maximumArgumentCount = 1000
 
     /// The kind, escapes taken away, in the letters it was written with.
     public let kind: String
@@ -44,12 +51,20 @@ public struct EndpointDescription: Hashable, Sendable, CustomStringConvertible {
 
     let source: SourceText
     let depth: Int
+    /// Whether more arguments follow than were parsed.
+    let isCut: Bool
 
     /// Parses a string, in time linear to its length.
     ///
     /// - Throws: ``EndpointStringError`` for an empty kind, a name before the kind, a `\` at the
-    ///   end and brackets that do not match.
+    ///   end, brackets that do not match and more arguments than ``maximumArgumentCount``.
     public init(_ string: String) throws(EndpointStringError) {
+        try self.init(SourceText(string), of: string, depth: 0)
+        try refuseCut()
+    }
+
+    /// Parses a whole string as far as anybody looks.
+    init(start string: String) throws(EndpointStringError) {
         try self.init(SourceText(string), of: string, depth: 0)
     }
 
@@ -66,7 +81,7 @@ public struct EndpointDescription: Hashable, Sendable, CustomStringConvertible {
         let kind = try parser.parseKind()
         self.kind = kind.text
         kindColumn = kind.column
-        arguments = try parser.parseArguments()
+        (arguments, isCut) = try parser.parseArguments()
         self.string = string
         self.source = source
         self.depth = depth
@@ -89,7 +104,9 @@ public struct EndpointDescription: Hashable, Sendable, CustomStringConvertible {
     /// - Throws: ``EndpointStringError``, also for an endpoint nested deeper than
     ///   ``maximumDepth``.
     public func nested(in argument: Argument) throws(EndpointStringError) -> EndpointDescription {
-        try EndpointDescription(argument.content, of: string, depth: depth + 1)
+        let inner = try start(in: argument)
+        try inner.refuseCut()
+        return inner
     }
 
     /// Parses the arguments from one on as an endpoint of its own, as a prefix kind does.
@@ -99,7 +116,28 @@ public struct EndpointDescription: Hashable, Sendable, CustomStringConvertible {
     /// - Throws: ``EndpointStringError``, also for an endpoint nested deeper than
     ///   ``maximumDepth``.
     public func nested(from index: Int) throws(EndpointStringError) -> EndpointDescription {
+        let inner = try start(from: index)
+        try inner.refuseCut()
+        return inner
+    }
+
+    /// Parses an argument's text as an endpoint, as far as anybody looks.
+    func start(in argument: Argument) throws(EndpointStringError) -> EndpointDescription {
+        try EndpointDescription(argument.content, of: string, depth: depth + 1)
+    }
+
+    /// Parses the arguments from one on as an endpoint, as far as anybody looks.
+    func start(from index: Int) throws(EndpointStringError) -> EndpointDescription {
         try EndpointDescription(remainingSource(from: index), of: string, depth: depth + 1)
+    }
+
+    /// Refuses a level with more arguments than were parsed.
+    func refuseCut() throws(EndpointStringError) {
+        guard isCut, let last = arguments.last else { return }
+        throw error(
+            "an endpoint has more than \(Self.maximumArgumentCount) arguments",
+            column: last.column
+        )
     }
 
     /// Where something that is missing would have been.

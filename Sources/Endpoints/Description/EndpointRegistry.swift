@@ -90,7 +90,7 @@ public struct EndpointRegistry: Sendable {
         _ string: String,
         as side: EndpointSide? = nil
     ) throws -> EndpointExplanation {
-        let description = try EndpointDescription(string)
+        let description = try EndpointDescription(start: string)
         switch side {
         case .client: return try client(description).explanation
         case .server: return try server(description).explanation
@@ -176,7 +176,7 @@ public func clientFromString(
     _ string: String,
     in registry: EndpointRegistry = .standard
 ) throws -> any ClientEndpoint {
-    try registry.client(EndpointDescription(string)).endpoint
+    try registry.client(EndpointDescription(start: string)).endpoint
 }
 
 /// Makes the server's endpoint that a string describes; nothing is opened or looked up.
@@ -190,5 +190,5 @@ public func serverFromString(
     _ string: String,
     in registry: EndpointRegistry = .standard
 ) throws -> any ServerEndpoint {
-    try registry.server(EndpointDescription(string)).endpoint
+    try registry.server(EndpointDescription(start: string)).endpoint
 }

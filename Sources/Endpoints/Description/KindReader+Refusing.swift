@@ -47,7 +47,7 @@ extension KindReader {
 
     /// Whether the text is an endpoint already, such as `stdio`.
     private func isComplete(_ argument: Argument, _ side: EndpointSide) -> Bool {
-        guard let inner = try? description.nested(in: argument) else { return false }
+        guard let inner = try? description.start(in: argument) else { return false }
         return switch side {
         case .client: (try? registry.client(inner)) != nil
         case .server: (try? registry.server(inner)) != nil
@@ -137,22 +137,23 @@ extension KindReader {
         if let error = unescapedAddress(near: argument) { return error }
         let name = argument.name ?? declared.name
         let why = error as? EndpointArgumentError ?? EndpointArgumentError("is refused: \(error)")
+        let text = argument.text
         let beginning = "argument \(shown(name)) of \(shown(Kind.kind))"
         let message =
-            if argument.text.isEmpty {
+            if text.isEmpty {
                 "\(beginning) is empty; expected \(declared.expected)"
             } else if let reason = why.reason {
-                "\(beginning): \(shown(argument.text)) \(reason); expected \(declared.expected)"
+                "\(beginning): \(shown(text)) \(reason); expected \(declared.expected)"
             } else {
-                "\(beginning): \(shown(argument.text)) is not \(declared.expected)"
+                "\(beginning): \(shown(text)) is not \(declared.expected)"
             }
         return description.error(
             message,
             column: argument.textColumn,
             hint: why.hint
-                ?? Spelling.suggestion(for: argument.text, among: declared.choices)
+                ?? Spelling.suggestion(for: text, among: declared.choices)
                 ?? DescriptionHint.forURL(description)
-                ?? DescriptionHint.forSpace(argument.text)
+                ?? DescriptionHint.forSpace(text)
         )
     }
 

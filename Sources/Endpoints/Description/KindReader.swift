@@ -94,6 +94,7 @@ struct KindReader<Kind: EndpointKind> {
             }
             given.append((index, argument))
         }
+        if !declared.contains(where: \.isPrefixed) { try description.refuseCut() }
         return given
     }
 
@@ -128,7 +129,7 @@ struct KindReader<Kind: EndpointKind> {
         from rest: Int,
         into root: inout Kind
     ) throws(EndpointStringError) -> EndpointExplanation.Argument {
-        let inner = try description.nested(from: rest)
+        let inner = try description.start(from: rest)
         guard let prefixed = declared.first(where: \.isPrefixed) else {
             throw tooMany(description.arguments[rest])
         }

@@ -270,10 +270,53 @@ struct LongStringTests {
         }
     }
 
-    @Test("three thousand prefixes are refused at the seventeenth")
-    func prefixes() throws {
-        let error = try refusal(Self.strings[0], .server)
+    @Test("any number of prefixes is refused at the seventeenth", arguments: [3_000, 500_000])
+    func prefixes(count: Int) throws {
+        let error = try refusal(String(repeating: "prefix:", count: count) + "tcp:80", .server)
         #expect(error?.message == "endpoints are nested more than 16 deep")
         #expect(error?.column == 17 * 7 + 1)
+    }
+
+    @Test("ten thousand endpoints in brackets are refused at the seventeenth")
+    func brackets() throws {
+        let open = "mywrapper:["
+        let string = String(repeating: open, count: 10_000) + String(repeating: "]", count: 10_000)
+        let error = try refusal(string, .server)
+        #expect(error?.message == "endpoints are nested more than 16 deep")
+        #expect(error?.column == 17 * open.count + 1)
+    }
+
+    /// What stands at the end would be an error of its own, if anybody came that far.
+    @Test(
+        "what comes after a thousand arguments is refused without being read",
+        arguments: [
+            ("tcp" + String(repeating: ":x", count: 1_001) + ":\\", "too many arguments"),
+            ("tcp" + String(repeating: ":a=b", count: 1_001) + ":[", "unknown argument \"a\""),
+            (String(repeating: "prefix:", count: 1_100) + "[", "nested more than 16 deep"),
+        ]
+    )
+    func unread(string: String, message: String) throws {
+        let error = try #require(try refusal(string, .server))
+        #expect(error.message.contains(message))
+    }
+
+    @Test("a description has a thousand arguments at most, at any level")
+    func argumentCount() throws {
+        let most = EndpointDescription.maximumArgumentCount
+        let full = try EndpointDescription("a" + String(repeating: ":", count: most))
+        #expect(full.arguments.count == most)
+        #expect(full.remainder(from: most - 1).isEmpty)
+
+        let tooMany = "more than 1000 arguments"
+        let over = String(repeating: ":b", count: most + 1)
+        let error = #expect(throws: EndpointStringError.self) {
+            try EndpointDescription("a\(over)")
+        }
+        #expect(error?.message.contains(tooMany) == true)
+        let outer = try EndpointDescription("a:[b\(over)]")
+        let inner = #expect(throws: EndpointStringError.self) {
+            try outer.nested(in: outer.arguments[0])
+        }
+        #expect(inner?.message.contains(tooMany) == true)
     }
 }
