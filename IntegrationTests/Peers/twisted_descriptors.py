@@ -18,35 +18,9 @@ import socket
 import sys
 
 from twisted.internet import endpoints, error, protocol, reactor
-from twisted.internet.interfaces import IHalfCloseableProtocol
-from twisted.protocols.basic import FileSender
-from zope.interface import implementer
 
-
-def fail(failure):
-    print("failed", failure.value, file=sys.stderr, flush=True)
-    end(1)
-
-
-def end(code):
-    status.append(code)
-    reactor.callWhenRunning(reactor.stop)
-
-
-@implementer(IHalfCloseableProtocol)
-class Echo(protocol.Protocol):
-    def connectionMade(self):
-        self.transport.registerProducer(self.transport, True)
-
-    def dataReceived(self, data):
-        self.transport.write(data)
-
-    def readConnectionLost(self):
-        self.transport.unregisterProducer()
-        self.transport.loseConnection()
-
-    def writeConnectionLost(self):
-        pass
+import twisted_protocols
+from twisted_protocols import Echo, end, fail
 
 
 class EchoOnce(Echo):
@@ -54,36 +28,9 @@ class EchoOnce(Echo):
         end(0 if reason.check(error.ConnectionDone) else 1)
 
 
-@implementer(IHalfCloseableProtocol)
-class Client(protocol.Protocol):
-    def __init__(self, path):
-        self.path = path
-
-    def connectionMade(self):
-        sent = FileSender().beginFileTransfer(open(self.path, "rb"), self.transport)
-        sent.addCallback(lambda _: self.closeWrite())
-
-    def closeWrite(self):
-        if hasattr(self.transport, "closeStdin"):
-            self.transport.closeStdin()
-        else:
-            self.transport.loseWriteConnection()
-
-    def dataReceived(self, data):
-        sys.stdout.buffer.write(data)
-
-    def readConnectionLost(self):
-        self.transport.loseConnection()
-
-    def writeConnectionLost(self):
-        pass
-
-    def connectionLost(self, reason):
-        sys.stdout.buffer.flush()
-        ended = reason.check(error.ConnectionDone, error.ProcessDone)
-        if not ended:
-            fail(reason)
-        elif program:
+class Client(twisted_protocols.Client):
+    def done(self):
+        if program:
             program[0].transport.signalProcess("TERM")
         else:
             end(0)
@@ -106,9 +53,7 @@ def spawn(words, descriptor, output):
 
 
 def connect(endpoint, path):
-    factory = protocol.Factory()
-    factory.buildProtocol = lambda address: Client(path)
-    endpoint.connect(factory).addErrback(fail)
+    twisted_protocols.connect(endpoint, lambda: Client(path))
 
 
 def listening(family, path):
@@ -118,7 +63,7 @@ def listening(family, path):
     return listener
 
 
-status, program = [], []
+program = []
 mode, words = sys.argv[1], sys.argv[2:]
 if mode == "stdio":
     factory = protocol.Factory.forProtocol(EchoOnce)
@@ -146,5 +91,4 @@ elif mode == "listen":
     spawn(words[3:], listener, output=2)
 else:
     sys.exit(__doc__)
-reactor.run()
-sys.exit(max(status, default=0))
+twisted_protocols.run()

@@ -9,39 +9,17 @@ writes what it gets to standard output, and "connected" and "lost" to standard e
 import hashlib
 import sys
 
-from twisted.internet import error, protocol, reactor
+from twisted.internet import protocol, reactor
 from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.interfaces import IHalfCloseableProtocol
-from twisted.protocols.basic import FileSender
 from zope.interface import implementer
 
-
-def fail(failure):
-    print("failed", failure.value, file=sys.stderr, flush=True)
-    status.append(1)
-    reactor.callWhenRunning(reactor.stop)
+import twisted_protocols
+from twisted_protocols import Echo, fail
 
 
 def say(word):
     print(word, file=sys.stderr, flush=True)
-
-
-@implementer(IHalfCloseableProtocol)
-class Echo(protocol.Protocol):
-    """Sends back what comes; waits for the peer to take it before it reads on."""
-
-    def connectionMade(self):
-        self.transport.registerProducer(self.transport, True)
-
-    def dataReceived(self, data):
-        self.transport.write(data)
-
-    def readConnectionLost(self):
-        self.transport.unregisterProducer()
-        self.transport.loseConnection()
-
-    def writeConnectionLost(self):
-        pass
 
 
 @implementer(IHalfCloseableProtocol)
@@ -60,30 +38,14 @@ class Digest(protocol.Protocol):
         pass
 
 
-@implementer(IHalfCloseableProtocol)
-class Client(protocol.Protocol):
-    def __init__(self, path):
-        self.path = path
-
+class Client(twisted_protocols.Client):
     def connectionMade(self):
         say("connected")
-        with_file = FileSender().beginFileTransfer(open(self.path, "rb"), self.transport)
-        with_file.addCallback(lambda _: self.transport.loseWriteConnection())
-
-    def dataReceived(self, data):
-        sys.stdout.buffer.write(data)
-
-    def readConnectionLost(self):
-        self.transport.loseConnection()
-
-    def writeConnectionLost(self):
-        pass
+        super().connectionMade()
 
     def connectionLost(self, reason):
-        sys.stdout.buffer.flush()
         say("lost")
-        status.append(0 if reason.check(error.ConnectionDone) else 1)
-        reactor.stop()
+        super().connectionLost(reason)
 
 
 def listening(port):
@@ -91,14 +53,10 @@ def listening(port):
     print("listening", getattr(host, "port", None) or host.name.decode(), flush=True)
 
 
-status = []
 side, string, what = sys.argv[1:]
 if side == "server":
     factory = protocol.Factory.forProtocol({"echo": Echo, "digest": Digest}[what])
     serverFromString(reactor, string).listen(factory).addCallbacks(listening, fail)
 else:
-    factory = protocol.Factory()
-    factory.buildProtocol = lambda address: Client(what)
-    clientFromString(reactor, string).connect(factory).addErrback(fail)
-reactor.run()
-sys.exit(status[0] if status else 0)
+    twisted_protocols.connect(clientFromString(reactor, string), lambda: Client(what))
+twisted_protocols.run()
