@@ -97,20 +97,8 @@ extension TLSConnecting {
             )
             return try await secure(inner, side, timeout: timeout - (.now - start))
         }
-        var phase = EndpointError.Phase.connect
-        do {
-            return try await withTimeout(timeout) {
-                let inner = try await endpoint.connect(in: context)
-                phase = .handshake
-                return try await secure(inner, side, timeout: nil)
-            }
-        } catch let error as TimeoutError {
-            throw EndpointError.timedOut(
-                after: error.duration,
-                operation: "connect",
-                endpoint: redacted,
-                phase: phase
-            )
+        return try await connect(over: endpoint, within: timeout, then: .handshake, in: context) {
+            try await secure($0, side, timeout: nil)
         }
     }
 

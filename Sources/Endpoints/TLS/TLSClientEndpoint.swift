@@ -6,7 +6,7 @@
 import EventLoop
 
 /// A kind that connects over TLS.
-protocol TLSConnecting: TCPConnecting {
+protocol TLSConnecting: TCPConnecting, ClientEndpoint {
     var configuration: TLSClientConfiguration { get set }
     /// What to connect over; TCP to host and port unless told.
     var endpoint: (any ClientEndpoint)? { get }

@@ -105,20 +105,8 @@ extension ProxyTunnel {
         do { try Self.check(target, credentials) } catch {
             throw failure(.invalidArgument, "\(error)")
         }
-        var phase = EndpointError.Phase.connect
-        do {
-            return try await withTimeout(timeout) {
-                let connection = try await proxy.connect(in: context)
-                phase = .proxy
-                return try await openTunnel(to: target, credentials, on: connection)
-            }
-        } catch let error as TimeoutError {
-            throw EndpointError.timedOut(
-                after: error.duration,
-                operation: "connect",
-                endpoint: redacted,
-                phase: phase
-            )
+        return try await connect(over: proxy, within: timeout, then: .proxy, in: context) {
+            try await openTunnel(to: target, credentials, on: $0)
         }
     }
 
@@ -131,10 +119,28 @@ extension ProxyTunnel {
         do {
             try await open(target, credentials, on: connection)
             return try await connection.behindProxy(asked: start)
+        } catch let error as EndpointError {
+            connection.abort()
+            throw toldOfTunnel(error)
         } catch {
             connection.abort()
             throw error
         }
+    }
+
+    /// An error of the connection to the proxy as one of connecting through it.
+    private func toldOfTunnel(_ error: EndpointError) -> EndpointError {
+        if error.phase == .proxy { return error }
+        let isBrokenOff = error.code == .connectionReset || error.code == .truncated
+        return EndpointError(
+            error.code,
+            operation: "connect",
+            endpoint: redacted,
+            reason: isBrokenOff ? "the proxy broke off the connection" : error.reason,
+            advice: error.advice,
+            systemError: error.systemError,
+            phase: .proxy
+        )
     }
 
     private func credentials() throws -> ProxyCredentials? {

@@ -96,6 +96,29 @@ struct ProxyTunnelTests {
         }
     }
 
+    @Test(
+        "a proxy that breaks off the connection is told of by the tunnel's string",
+        arguments: ["socks5", "connect"]
+    )
+    func brokenOff(kind: String) async throws {
+        let listener = try await MemoryServerEndpoint.memory("broken-off-\(kind)").listen()
+        let breaking = Task {
+            let connection = await listener.accept()
+            _ = try await connection?.read(atMost: 4096)
+            connection?.abort()
+        }
+        let string = "\(kind):example.com:443:proxy=[memory:broken-off-\(kind)]"
+        let error = await #expect(throws: EndpointError.self) {
+            try await clientFromString(string).connect()
+        }
+        #expect(error?.code == .connectionReset)
+        #expect(error?.phase == .proxy)
+        #expect("\(try #require(error))".hasPrefix("connect \(kind):host=example.com:port=443"))
+        #expect("\(try #require(error))".contains(": the proxy broke off the connection"))
+        try await breaking.value
+        await listener.close()
+    }
+
     @Test("CONNECT: the head ends exactly where the stream begins")
     func httpConnect() async throws {
         let answer = Array("HTTP/1.1 200 OK\r\nVia: x\r\n\r\n\r\nstream".utf8)
