@@ -16,11 +16,15 @@ public struct TLSServerEndpoint: ServerEndpoint, EndpointKind {
     /// The arguments of the string.
     public static let arguments: [EndpointArgument<TLSServerEndpoint>] =
         [
-            .optional("port", \.printedPort, help: "port to listen on; 443 with a directory"),
+            .optional(
+                "port",
+                \.printedPort,
+                help: "port to listen on, also as first argument, in digits; 443 with a directory"
+            ),
             .optional(
                 "path",
                 \.configuration.directory,
-                help: "directory of PEM files; the client's name chooses"
+                help: "directory of PEM files, also as first argument; the client's name chooses"
             ),
             .optional(
                 "interface",
