@@ -1,8 +1,9 @@
 // EndpointStringError: what is wrong, and a caret under it.
 //
-// The caret must stand under the place also when the string holds a newline, a combining mark or a
-// thousand scalars: controls are shown as one visible sign each, marks take no room, and of a long
-// string only the neighbourhood of the place is shown. A password is masked sign by sign.
+// The caret must stand under the place also when the string holds a newline, a combining mark, an
+// ideograph or a thousand scalars: controls are shown as one visible sign each, marks take no room,
+// what East Asia writes takes that of two, and of a long string only the neighbourhood of the place is
+// shown. A password is masked sign by sign.
 
 /// Why a string is no endpoint, and where.
 public struct EndpointStringError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -45,7 +46,7 @@ public struct EndpointStringError: Error, Hashable, Sendable, CustomStringConver
         }
         for index in start..<end {
             line.append(Self.visible(scalars[index]))
-            if index < place, !Self.takesNoRoom(scalars[index]) { width += 1 }
+            if index < place { width += scalars[index].terminalWidth }
         }
         if end < scalars.count { line.append("…") }
         return (String(line), String(repeating: " ", count: width))
@@ -103,16 +104,6 @@ public struct EndpointStringError: Error, Hashable, Sendable, CustomStringConver
             "\u{FFFD}"
         default:
             scalar
-        }
-    }
-
-    private static func takesNoRoom(_ scalar: Unicode.Scalar) -> Bool {
-        if scalar.isASCII { return false }
-        switch scalar.properties.generalCategory {
-        case .nonspacingMark, .enclosingMark:
-            return true
-        default:
-            return false
         }
     }
 }

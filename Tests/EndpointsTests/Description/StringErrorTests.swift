@@ -48,6 +48,20 @@ struct StringErrorTests {
         #expect(lines.dropFirst().first == "           ^")
     }
 
+    @Test(
+        "the caret stands under the place by what the signs before it take on a terminal",
+        arguments: [
+            ("é", 1), ("e\u{301}", 1), ("中", 2), ("中文", 4), ("한", 2),
+            ("\u{1112}\u{1161}\u{11AB}", 2),
+            ("ｱ", 1), ("Ａ", 2), ("、", 2), ("😀", 2), ("א", 1), ("\u{200D}", 0), ("ก", 1), ("€", 1),
+        ]
+    )
+    func wideSigns(text: String, width: Int) throws {
+        let error = try refusal("unix:/\(text):x=1", .client)
+        let caret = error?.description.split(separator: "\n")[1]
+        #expect(caret?.dropLast().count == "unix:/:".count + width)
+    }
+
     @Test("of a long string only the place's neighbourhood is printed")
     func long() throws {
         let text = String(repeating: "a", count: 5000)
