@@ -12,9 +12,6 @@
 // for names that few write; glibc loads it by itself for AI_IDN, but SNI and the certificate's name
 // need the same answer.
 //
-// Not looked at: the other contextual rules (RFC 5892, appendices A.3 to A.9). They keep look-alikes out
-// of registries; UTS #46 leaves them out, and RFC 5891, section 5.4, asks no more of who looks names up.
-//
 // NFC is the one thing here that the library offers to its own packages only (`_Unicode`).
 
 @_spi(_Unicode) import Swift
@@ -46,6 +43,7 @@ enum IDNA {
             written.append(decoded(encoded) ?? Array(label))
         }
         try checkDirections(of: written)
+        for label in written { try checkNeighbours(in: label) }
         return result.joined(separator: ".")
     }
 

@@ -114,6 +114,30 @@ struct IDNATests {
         }
     }
 
+    @Test(
+        "a sign that only its script has stands beside letters of it (RFC 5892, A.3 to A.7)",
+        arguments: [
+            ("col\u{B7}lecció.cat", "xn--collecci-ioa91d.cat"), ("a\u{B7}b.example", nil),
+            ("l\u{B7}.example", nil), ("\u{B7}l.example", nil), ("l\u{B7}a.example", nil),
+            ("\u{375}α.example", "xn--wva4j.example"), ("α\u{375}.example", nil),
+            ("\u{375}a.example", nil),
+            ("א\u{5F3}.example", "xn--4db4e.example"), ("\u{5F3}א.example", nil),
+            ("א\u{5F4}ב.example", "xn--4dbc8h.example"), ("\u{5F4}.example", nil),
+            ("ア\u{30FB}イ.example", "xn--ccke4x.example"), ("a\u{30FB}b.example", nil),
+            ("中\u{30FB}a.example", "xn--a-hjuv43i.example"), ("\u{30FB}.example", nil),
+            ("\u{628}\u{660}.example", "xn--ngb6i.example"),
+            ("\u{628}\u{6F0}.example", "xn--ngb41b.example"),
+        ] as [(String, String?)]
+    )
+    func neighbours(name: String, expected: String?) throws {
+        if let expected {
+            #expect(try IDNA.ascii(name) == expected)
+        } else {
+            let error = #expect(throws: IDNA.Refusal.self) { try IDNA.ascii(name) }
+            #expect(error?.reason.contains("RFC 5892") == true)
+        }
+    }
+
     @Test("hosts are resolved, asked for and verified by the ASCII form, and printed as given")
     func hosts() throws {
         let host = try Host("bücher.example", port: 1, operation: "connect", endpoint: nil)
