@@ -178,7 +178,7 @@ extension Connection {
             transfer.errorCode.map { systemError($0, operation) }
             ?? transport.failure ?? error(.closed, operation)
         hasReadEnd = true
-        finish(with: error.code == .truncated ? .truncated : .failed(error))
+        if let end = transport.end(afterFailure: error) { finish(with: end) }
         return error
     }
 

@@ -1,6 +1,6 @@
-// A child's standard input and output. The end of its output is not the end of the connection: how the
-// child exits is, and `ended` waits for that. Nor does its exit end the output: a grandchild may hold
-// the pipe, and what was written before is still to be read.
+// A child's standard input and output. The end of its output is not the end of the connection, nor is a
+// pipe that it reads no more: how the child exits is, and `ended` waits for that. Nor does its exit end
+// the output: a grandchild may hold the pipe, and what was written before is still to be read.
 
 import EventLoop
 
@@ -14,6 +14,10 @@ final class ProcessTransport: DescriptorTransport {
     }
 
     override var endOfStream: ConnectionEnd? { child.end }
+
+    override func end(afterFailure error: EndpointError) -> ConnectionEnd? {
+        error.systemError?.name == "EPIPE" ? child.end : .failed(error)
+    }
 
     override func end(after readiness: Readiness) -> ConnectionEnd? {
         readiness.isEnding ? child.end : nil

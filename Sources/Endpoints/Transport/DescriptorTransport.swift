@@ -25,6 +25,8 @@ class DescriptorTransport: BaseTransport, Transport {
     final var base: BaseTransport { self }
     var endOfStream: ConnectionEnd? { .peerClosed }
 
+    func end(afterFailure error: EndpointError) -> ConnectionEnd? { .failed(error) }
+
     final func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
         guard isReadable else { return .needsReadable }
         let n = input.read(into: buffer)

@@ -21,6 +21,9 @@ final class PrefixTransport: Transport {
     var hasOwnEnd: Bool { inner.hasOwnEnd }
     var lingers: Bool { inner.lingers }
     var endOfStream: ConnectionEnd? { inner.endOfStream }
+    func end(afterFailure error: EndpointError) -> ConnectionEnd? {
+        inner.end(afterFailure: error)
+    }
 
     func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
         let left = prefix.count - start

@@ -65,6 +65,8 @@ protocol Transport: AnyObject {
     /// What the end of the stream, once read, says of how the connection ended; `nil` if that will be
     /// known later.
     var endOfStream: ConnectionEnd? { get }
+    /// What a call that has failed says of how the connection ended; `nil` if that will be known later.
+    func end(afterFailure error: EndpointError) -> ConnectionEnd?
 }
 
 extension Transport {
@@ -74,6 +76,9 @@ extension Transport {
     var lingers: Bool { false }
     var endOfStream: ConnectionEnd? { .peerClosed }
     func lookAhead() -> ConnectionEnd? { nil }
+    func end(afterFailure error: EndpointError) -> ConnectionEnd? {
+        error.code == .truncated ? .truncated : .failed(error)
+    }
 }
 
 /// The lowest transport: knows what its descriptor is ready for, and is registered with a loop.

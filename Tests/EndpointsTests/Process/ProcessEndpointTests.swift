@@ -86,6 +86,23 @@ struct ProcessEndpointTests {
         await connection.close()
     }
 
+    @Test("the end tells how the program exited, though it did not read what was written to it")
+    func unreadInput() async throws {
+        let connection = try await shell("exec 0<&-; echo out; exit 3").connect()
+        #expect(try await connection.read(atMost: 10) == Array("out\n".utf8))
+        let error = await #expect(throws: EndpointError.self) {
+            try await connection.write("hello".utf8)
+        }
+        #expect(error?.systemError?.name == "EPIPE")
+        guard case .failed(let end) = try await connection.ended() else {
+            Issue.record("not failed")
+            return
+        }
+        #expect(end.code == .processFailed)
+        #expect("\(end)".contains("exited with status 3"))
+        await connection.close()
+    }
+
     @Test("standard error goes to the log, line by line")
     func messages() async throws {
         let lines = Lock([String]())
