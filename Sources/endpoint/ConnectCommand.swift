@@ -107,7 +107,10 @@ struct ConnectSession {
             let stdio = try await StdioEndpoint().connect(in: context)
             var error = await join(stdio)
             await stdio.close()
-            if error == nil { error = await failureAtEnd() }
+            // A program that takes no more has exited, or will: its status says why.
+            if error.map(Self.isBrokenPipe) ?? true {
+                error = await failureAtEnd() ?? error
+            }
             return error.map { .failure($0) } ?? .success(())
         } catch {
             return .failure(error)
@@ -210,9 +213,10 @@ struct ConnectSession {
 
     /// Nobody reads our output any more: no words are needed.
     private static func quietIfOutputClosed(_ error: any Error) -> any Error {
-        guard let failure = error as? EndpointError, failure.operation == "write",
-            failure.systemError?.name == "EPIPE"
-        else { return error }
-        return ExitStatus.failed
+        isBrokenPipe(error) ? ExitStatus.failed : error
+    }
+
+    private static func isBrokenPipe(_ error: any Error) -> Bool {
+        (error as? EndpointError)?.isBrokenPipe == true
     }
 }

@@ -33,3 +33,8 @@ enum ExitStatus: Int32, Error {
         try? LineOutput.standardError.write(text)
     }
 }
+
+extension EndpointError {
+    /// Whether what was written to has nobody who reads it any more.
+    var isBrokenPipe: Bool { operation == "write" && systemError?.name == "EPIPE" }
+}

@@ -28,17 +28,15 @@ struct RelayCommand: AsyncParsableCommand {
             options,
             drain: drain.duration
         )
-        try await run.run { [context = run.context, writer = run.writer] connection in
+        try await run.run { connection in
             let other: Connection
             do {
                 other = try await connection.whileItLasts {
-                    try await upstream.connect(in: context.relaying(connection))
+                    try await upstream.connect(in: run.context.relaying(connection))
                 }
             } catch {
                 if error is CancellationError { throw error }
-                let peer = connection.remoteAddress
-                await writer.write(.failed(peer: peer, error: "\(error)"))
-                return
+                return await run.tell(of: error, from: connection.remoteAddress)
             }
             do { try await relay(between: connection, and: other) } catch {
                 other.abort()

@@ -1,8 +1,12 @@
 // What `echo` and `relay` have in common: listen on all, say where, serve until a signal, drain. SIGHUP
 // has certificates read again meanwhile; the listeners and their connections do not notice.
+//
+// A connection that fails is no failure of a server. But standard input and output are the one
+// connection of a pipeline's part: what becomes of them is what becomes of the command.
 
 import Endpoints
 import Logging
+import Synchronization
 
 /// A command that serves, from its strings to its end.
 struct ServerRun: Sendable {
@@ -11,6 +15,9 @@ struct ServerRun: Sendable {
     let context: EndpointContext
     let writer: EventWriter
     private let servers: [any ServerEndpoint]
+    /// Set if standard input and output are served: why that came to nothing.
+    private let failure: FirstFailure?
+    private let isJSON: Bool
     private let stop: StopRequest
     private let drain: Duration
     private let hangUps: AsyncStream<Void>
@@ -25,11 +32,12 @@ struct ServerRun: Sendable {
         drain: Duration
     ) throws {
         self.servers = try servers.map { try serverFromString($0) }
+        let registry = EndpointRegistry.standard
+        let servesStdio = try servers.contains { try registry.explain($0, as: .server).usesStdio }
         let usesStdio =
-            try servers.contains {
-                try EndpointRegistry.standard.explain($0, as: .server).usesStdio
-            }
-            || clients.contains { try EndpointRegistry.standard.explain($0, as: .client).usesStdio }
+            try servesStdio || clients.contains { try registry.explain($0, as: .client).usesStdio }
+        failure = servesStdio ? FirstFailure() : nil
+        isJSON = options.json
         let logger = options.makeLogger()
         DescriptorLimit.raise(logger)
         stop = StopRequest.onSignal()
@@ -46,22 +54,27 @@ struct ServerRun: Sendable {
             logger: logger,
             stop: stop
         )
-        context = EndpointContext(loops: options.makeLoops(), logger: logger)
+        var context = EndpointContext(loops: options.makeLoops(), logger: logger)
+        context.observer = failure
+        self.context = context
         self.drain = drain
     }
 
     /// Serves until all listeners have ended, or until a signal and what `drain` allows after it.
     ///
-    /// - Throws: The ``EndpointError`` of a listener; ``ExitStatus/failed`` if nobody reads the output.
+    /// - Throws: The ``EndpointError`` of a listener, or of the connection that is standard input and
+    ///   output; ``ExitStatus/failed`` if nobody reads the output.
     func run(_ handler: @escaping Handler) async throws {
         let listeners = try await stop.cancelling { try await listenOnAll() }
         await tell(of: listeners)
         let serving = Task {
-            try await serve(on: listeners, writer.tellsConnections ? observed(handler) : handler)
+            let isObserved = writer.tellsConnections || failure != nil
+            try await serve(on: listeners, isObserved ? observed(handler) : handler)
         }
         let reloading = Task.detached { for await _ in hangUps { reload() } }
         defer { reloading.cancel() }
-        let watching = writer.tellsConnections ? watchFailures(of: listeners) : nil
+        let isWatched = writer.tellsConnections && failure == nil
+        let watching = isWatched ? watchFailures(of: listeners) : nil
         let stopping = Task {
             if let reason = await stop.wait() { await end(listeners, for: reason) }
         }
@@ -70,7 +83,21 @@ struct ServerRun: Sendable {
         await stopping.value
         await watching?.value
         try result.get()
-        if let reason = stop.reason, reason.status != .done { throw reason.status }
+        if let reason = stop.reason {
+            if reason.status != .done { throw reason.status }
+        } else if let error = failure?.error {
+            if isJSON { await writer.write(.failed(peer: nil, error: "\(error)")) }
+            // Nobody reads our output any more: no words are needed.
+            let isOutput = (error as? EndpointError)?.endpoint?.hasPrefix("stdio:") == true
+            let isQuiet = isOutput && (error as? EndpointError)?.isBrokenPipe == true
+            throw isJSON || isQuiet ? ExitStatus.failed : error
+        }
+    }
+
+    /// Tells of a connection that came to nothing; of standard input and output at the end.
+    func tell(of error: any Error, from peer: SocketAddress?) async {
+        if let failure { return failure.note(error) }
+        await writer.write(.failed(peer: peer, error: "\(error)"))
     }
 
     private func listenOnAll() async throws -> [Listener] {
@@ -113,10 +140,11 @@ struct ServerRun: Sendable {
 
     /// The handler, and an event before and after it.
     private func observed(_ handler: @escaping Handler) -> Handler {
-        { [writer] connection in
+        { [writer, failure] connection in
             let start = ContinuousClock.now
             await writer.write(.accepted(peer: connection.remoteAddress))
             do { try await handler(connection) } catch {
+                failure?.note(error)
                 await writer.write(.closed(ConnectionReport(of: connection, since: start)))
                 throw error
             }
@@ -132,7 +160,7 @@ struct ServerRun: Sendable {
                     group.addTask {
                         for await event in stream {
                             guard case .failed(let peer, let error) = event else { continue }
-                            await writer.write(.failed(peer: peer, error: "\(error)"))
+                            await tell(of: error, from: peer)
                         }
                     }
                 }
@@ -156,6 +184,20 @@ struct ServerRun: Sendable {
                 }
             }
         }
+    }
+}
+
+/// Why the one connection that matters came to nothing.
+private final class FirstFailure: EndpointObserver {
+    private let first = Mutex<(any Error)?>(nil)
+
+    var error: (any Error)? { first.withLock { $0 } }
+
+    func connectionRefused(at endpoint: String, _ error: any Error) { note(error) }
+
+    func note(_ error: any Error) {
+        if error is CancellationError { return }
+        first.withLock { $0 = $0 ?? error }
     }
 }
 

@@ -120,6 +120,18 @@ struct ConnectCommandTests {
         #expect(end.status == 1)
     }
 
+    @Test("a program that failed and takes no more is told by its status, not by the broken pipe")
+    func failedReader() async throws {
+        let program = "process:sh:[-c 'exec 0<&-; echo out; exit 3']"
+        let tool = try ToolProcess(["connect", program])
+        #expect(try await tool.line() == "out")
+        try await tool.stream.write("hello\n".utf8)
+        try await tool.stream.closeWrite()
+        let end = try await tool.finish()
+        #expect(end.errors.hasSuffix(": the program exited with status 3\n"))
+        #expect(end.status == 1)
+    }
+
     @Test("a program that ignores SIGTERM has been killed when the tool has ended")
     func stubbornProgram() async throws {
         let script = "trap : TERM; echo $$; while :; do read line || sleep 1; done"

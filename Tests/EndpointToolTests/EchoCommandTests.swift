@@ -129,6 +129,52 @@ struct EchoCommandTests {
         #expect(events.last?.contains(#""received":5,"sent":5"#) == true)
     }
 
+    @Test(
+        "as stdio, what its one connection failed of is one line on stderr, and status 1",
+        arguments: [
+            (["echo", "haproxy:from=unix:stdio:"], "may send a header"),
+            (["relay", "stdio:", "process:/no/such/program"], "no such file or directory"),
+        ]
+    )
+    func failedStdio(command: [String], reason: String) async throws {
+        let tool = try ToolProcess(command, input: .file("/proc/self/exe"))
+        let end = try await tool.finish()
+        #expect(end.output == "")
+        #expect(end.status == 1)
+        let lines = end.errors.split(separator: "\n").filter { $0.hasPrefix("endpoint: ") }
+        #expect(lines.count == 1)
+        #expect(lines.first?.contains(reason) == true, "\(end.errors)")
+
+        let json = try ToolProcess(command + ["--json"], input: .file("/proc/self/exe"))
+        let told = try await json.finish()
+        #expect(told.status == 1)
+        let events = told.errors.split(separator: "\n")
+        #expect(events.allSatisfy { $0.hasPrefix("{") })
+        #expect(events.last?.hasPrefix(#"{"event":"failed","#) == true)
+    }
+
+    @Test("as stdio, an output that takes no more is one line on stderr, and status 1")
+    func fullOutput() async throws {
+        let tool = try ToolProcess(
+            ["echo", "stdio:"],
+            input: .file("/etc/passwd"),
+            output: "/dev/full"
+        )
+        let end = try await tool.finish()
+        #expect(end.status == 1)
+        #expect(end.errors.contains("endpoint: write stdio:"))
+        #expect(end.errors.contains("(ENOSPC)"))
+    }
+
+    @Test("as stdio, an output that nobody reads ends it quietly with 1")
+    func brokenPipe() async throws {
+        let tool = try ToolProcess(["echo", "stdio:"], input: .file("/dev/zero"))
+        _ = try await tool.stream.read(exactly: 100_000)
+        tool.stream.abort()
+        #expect(await tool.status == 1)
+        #expect(try await tool.finishErrors() == "listening stdio:\n")
+    }
+
     @Test("an output that nobody reads ends it quietly with 1")
     func brokenOutput() async throws {
         let tool = try ToolProcess(["echo", "--json", "tcp:0:interface=127.0.0.1"])
