@@ -35,12 +35,19 @@ extension EndpointExplanation {
     /// Side and canonical string.
     var line: String { "\(side.rawValue) \(canonical)" }
 
-    /// Several lines for people.
-    var text: String {
-        var lines = [canonical, "\(side.rawValue), \(kind): \(summary)"]
-        lines += Self.table(arguments)
+    /// Several lines for people: the endpoint, and each one in it under the name of its argument.
+    var text: String { ([canonical] + paragraph(of: side.rawValue)).joined(separator: "\n") }
+
+    /// What it is, its arguments and defaults, and the same of those in it.
+    private func paragraph(of name: String, within outer: String = "") -> [String] {
+        var lines = ["\(name), \(kind): \(summary)"] + Self.table(arguments)
         if !defaults.isEmpty { lines += ["defaults:"] + Self.table(defaults) }
-        return lines.joined(separator: "\n")
+        for argument in arguments {
+            guard case .endpoint(let inner) = argument.value else { continue }
+            let path = outer + argument.name
+            lines += inner.paragraph(of: path, within: "\(path).")
+        }
+        return lines
     }
 
     private static func table(_ arguments: [Argument]) -> [String] {

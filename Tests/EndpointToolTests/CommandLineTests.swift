@@ -83,6 +83,22 @@ struct ExplainCommandTests {
         #expect(end == (expected + "\n", "", 0))
     }
 
+    @Test("for people it tells each nested endpoint too, with its defaults, by its argument's name")
+    func nested() async throws {
+        let string = "connect:a.example:443:proxy=[haproxy:tcp:b.example:80:timeout=9]:timeout=5"
+        let end = try await ToolProcess(["explain", "--client", string]).finish()
+        #expect(end.status == 0)
+        let lines = end.output.split(separator: "\n").map(String.init)
+        #expect(lines[1].hasPrefix("client, connect: "))
+        let haproxy = try #require(lines.firstIndex { $0.hasPrefix("proxy, haproxy: ") })
+        let tcp = try #require(lines.firstIndex { $0.hasPrefix("proxy.endpoint, tcp: ") })
+        #expect(lines[haproxy..<tcp].contains { $0.hasPrefix("  version  2") })
+        let own = lines[tcp...]
+        #expect(own.contains { $0.hasPrefix("  timeout  9") })
+        let defaults = try #require(own.firstIndex(of: "defaults:"))
+        #expect(own[defaults...].contains { $0.hasPrefix("  noDelay ") })
+    }
+
     @Test("lines of stdin are answered by one line each, in order; 64 if any was wrong")
     func lines() async throws {
         let tool = try ToolProcess(["explain", "--json", "-"])
