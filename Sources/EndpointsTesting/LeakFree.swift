@@ -25,6 +25,7 @@ public struct LeakFreeTrait: TestTrait, SuiteTrait, TestScoping {
         guard testCase != nil else { return try await function() }
         await leakFreeTurn.take()
         defer { leakFreeTurn.pass() }
+        let patience = TestPatience.limit(patience)
         let before = DescriptorCensus()
         let loopsBefore = await LoopCensus()
         try await function()
@@ -40,7 +41,7 @@ public struct LeakFreeTrait: TestTrait, SuiteTrait, TestScoping {
 extension Trait where Self == LeakFreeTrait {
     /// The test leaves no descriptor open, and nothing on the shared loops.
     ///
-    /// What is left may take 5 s to go away. Tests with this trait run one at a time; for the rest
+    /// What is left may take 5 s to go away, times ``TestPatience``. Tests with this trait run one at a time; for the rest
     /// of a parallel run give them a `.serialized` suite, or a target of their own.
     public static var leakFree: LeakFreeTrait { LeakFreeTrait(patience: .seconds(5)) }
 

@@ -152,4 +152,50 @@ struct FaultTests {
         await listener.drain(within: .seconds(5))
         try await served
     }
+
+    @Test("a bandwidth is kept in however small pieces")
+    func bandwidth() async throws {
+        let script = FaultScript(
+            seed: 1,
+            [.split(into: 1...10), .bandwidth(bytesPerSecond: 1_000_000)]
+        )
+        let (a, b) = Connection.memoryPair(faults: ConnectionFaults(written: script))
+        let bytes = pattern(60_000)
+        let start = ContinuousClock.now
+        async let sent: Void = a.write(bytes)
+        #expect(try await b.read(exactly: bytes.count) == bytes)
+        try await sent
+        // 60 ms, and what the machine takes; a timer for each of the 11,000 pieces would be 11 s.
+        #expect(start.duration(to: .now) < TestPatience.limit(.seconds(5)))
+        await a.close()
+        await b.close()
+    }
+
+    @Test("a clock that the test moves decides when a stall is over")
+    func stalled() async throws {
+        let clock = ManualClock()
+        let script = FaultScript([.stall(after: 2, for: .seconds(3600))])
+        let faults = ConnectionFaults(written: script)
+        let (a, b) = Connection.memoryPair(faults: faults, clock: clock)
+        try await a.write("hello".utf8)
+        #expect(try await b.read(exactly: 2) == Array("he".utf8))
+        await clock.whenSleeping(for: .seconds(3600))
+        clock.advance(by: .seconds(3600))
+        #expect(try await b.read(exactly: 3) == Array("llo".utf8))
+        await a.close()
+        await b.close()
+    }
+
+    @Test("a reset ends a stall", .leakFree)
+    func resetWhileStalled() async throws {
+        let script = FaultScript([.stall(after: 1, for: .seconds(3600))])
+        let faults = ConnectionFaults(written: script)
+        let (a, b) = Connection.memoryPair(faults: faults)
+        try await a.write("hello".utf8)
+        #expect(try await b.read(exactly: 1) == Array("h".utf8))
+        a.abort()
+        let end = await outcome { try await b.read(atMost: 1) }
+        #expect(end.code == .connectionReset)
+        await b.close()
+    }
 }

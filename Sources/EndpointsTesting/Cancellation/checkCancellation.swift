@@ -32,6 +32,8 @@ public struct CancellationCheckError: Error, CustomStringConvertible {
 /// than `promptness`, is taken for a leak. Give such tests a process or a `.serialized` suite of their
 /// own, or pass `false`.
 ///
+/// Both times are longer by ``TestPatience``.
+///
 /// Cancellation: cancels the run, and throws.
 ///
 /// - Parameters:
@@ -53,8 +55,8 @@ public func checkCancellation(
     _ body: @escaping @Sendable () async throws -> Void
 ) async throws -> Int {
     let check = CancellationCheck(
-        promptness: promptness,
-        patience: patience,
+        promptness: TestPatience.limit(promptness),
+        patience: TestPatience.limit(patience),
         checksDescriptors: checksDescriptors,
         body: body
     )

@@ -10,9 +10,10 @@ let acceptChecks: [ConformanceCheck<ListenerSetting>] = [
         try await client.write("hello".utf8)
         let heard = try await server.read(exactly: 5)
         try expect(heard == Array("hello".utf8), "the server hears \(heard)")
-        await server.close()
+        async let closed: Void = server.close()
         try expect(try await client.read(atMost: 1) == nil, "the client reads the end")
         await client.close()
+        await closed
     },
     ConformanceCheck("clients that come together are all served") { setting in
         let count = 50
@@ -73,8 +74,7 @@ let acceptChecks: [ConformanceCheck<ListenerSetting>] = [
         }
         async let accepted = next(of: setting.listener)
         let client = try await setting.connect()
-        await (try accepted).close()
-        await client.close()
+        await close(try accepted, client)
     },
     ConformanceCheck("a suspended listener takes nothing until it is resumed") { setting in
         setting.listener.suspend()
@@ -85,8 +85,7 @@ let acceptChecks: [ConformanceCheck<ListenerSetting>] = [
         let server = await accepting.value
         let client = try await connecting.value
         try expect(server != nil, "what came meanwhile is handed out")
-        await server?.close()
-        await client.close()
+        if let server { await close(server, client) }
     },
     ConformanceCheck("those who watch are told of a connection, and of the end") { setting in
         let events = setting.listener.events
@@ -99,8 +98,7 @@ let acceptChecks: [ConformanceCheck<ListenerSetting>] = [
             if case .accepted = event { count += 1 }
         }
         try expect(count == 1, "one event accepted, not \(count)")
-        await server.close()
-        await client.close()
+        await close(server, client)
     },
 ]
 

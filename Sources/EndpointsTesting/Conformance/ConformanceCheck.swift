@@ -1,6 +1,7 @@
 // How checks run: each on a subject of its own, within a time limit, whatever the subject does. A kind
 // that does not conform may also ignore cancellation; so when the time is over the subject is torn
 // down (connections aborted, listeners closed), which ends every wait that honours anything at all.
+// A check that does not end even then is left behind: it runs in a task that nobody must wait for.
 
 import Endpoints
 import EventLoop
@@ -58,6 +59,8 @@ struct ConformanceRun<Subject: Sendable>: Sendable {
     let skipping: [String: String]
     let make: @Sendable () async throws -> Subject
     let tearDown: @Sendable (Subject) async -> Void
+    /// How long a check whose time is over may take to end.
+    var grace = Duration.seconds(5)
 
     /// Runs all checks.
     ///
@@ -85,23 +88,60 @@ struct ConformanceRun<Subject: Sendable>: Sendable {
     }
 
     private func run(_ check: ConformanceCheck<Subject>) async throws {
-        let subject = try await make()
-        do {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await check.body(subject) }
-                group.addTask {
-                    try await EventLoopGroup.shared.next().sleep(for: timeout)
-                    await tearDown(subject)
-                    throw Unexpected("not finished after \(timeout)")
+        let (events, told) = AsyncStream.makeStream(of: Event.self)
+        let subject = Lock<Subject?>(nil)
+        let body = Task {
+            let result: Result<Void, any Error>
+            do {
+                let made = try await make()
+                subject.withLock { $0 = made }
+                do { result = .success(try await check.body(made)) } catch {
+                    result = .failure(error)
                 }
-                defer { group.cancelAll() }
-                try await group.next()
-            }
-        } catch {
-            await tearDown(subject)
-            throw error
+                await tearDown(made)
+            } catch { result = .failure(error) }
+            told.yield(.ended(result))
         }
-        await tearDown(subject)
+        let limit = Task {
+            let loop = EventLoopGroup.shared.next()
+            guard (try? await loop.sleep(for: timeout)) != nil else { return }
+            told.yield(.timeIsOver)
+            body.cancel()
+            if let made = subject.withLock({ $0 }) { await tearDown(made) }
+            guard (try? await loop.sleep(for: grace)) != nil else { return }
+            told.yield(.isStuck)
+        }
+        defer { limit.cancel() }
+        // In a task of its own: the end of a cancelled check is waited for like any other.
+        let judging = Task { try await judge(events) }
+        try await withTaskCancellationHandler {
+            try await judging.value
+        } onCancel: {
+            body.cancel()
+        }
+    }
+
+    private enum Event {
+        case ended(Result<Void, any Error>)
+        case timeIsOver
+        case isStuck
+    }
+
+    /// Follows a check to its end; what ends only since its time is over has failed, whatever it says.
+    private func judge(_ events: AsyncStream<Event>) async throws {
+        var isLate = false
+        for await event in events {
+            switch event {
+            case .timeIsOver: isLate = true
+            case .isStuck:
+                throw Unexpected("not finished after \(timeout), nor when it was cancelled")
+            case .ended(let result):
+                guard isLate else { return try result.get() }
+                var reason = "not finished after \(timeout)"
+                if case .failure(let error) = result { reason += "; when it was ended: \(error)" }
+                throw Unexpected(reason)
+            }
+        }
     }
 }
 

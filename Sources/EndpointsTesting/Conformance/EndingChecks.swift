@@ -1,4 +1,7 @@
 // Checks of how a stream ends: half-close, close, abort, time limits, and who is told what.
+//
+// A close may wait for the peer's end, for a second at most, as it does over TLS: so in each check the
+// other end closes too, and does not wait until the first has.
 
 import Endpoints
 
@@ -35,17 +38,22 @@ let endingChecks: [ConformanceCheck<ConnectionPair>] = [
     },
     ConformanceCheck("close ends the peer's read, waiting or not") { pair in
         async let waiting = outcome { try await pair.b.read(atMost: 1) }
-        await pair.a.close()
+        async let closed: Void = pair.a.close()
         let end = await waiting
         try expect(end.error == nil && end.bytes == nil, "the peer reads the end, not \(end)")
         let later = try await pair.b.read(atMost: 1)
         try expect(later == nil, "the end is read again, not \(later ?? [])")
+        await pair.b.close()
+        await closed
     },
     ConformanceCheck("close may be called by many, and ends all calls") { pair in
         async let reading = outcome { try await pair.a.read(atMost: 1) }
-        await withTaskGroup(of: Void.self) { group in
+        async let closed: Void = withTaskGroup(of: Void.self) { group in
             for _ in 0..<5 { group.addTask { await pair.a.close() } }
         }
+        _ = try await readAll(pair.b)
+        await pair.b.close()
+        await closed
         await pair.a.close()
         let read = await reading
         try expect(read.code == .closed, "the own read gets closed, not \(read)")
@@ -60,6 +68,7 @@ let endingChecks: [ConformanceCheck<ConnectionPair>] = [
         let first = try await pair.b.read(exactly: 1)
         async let closed: Void = pair.a.close()
         let rest = try await readAll(pair.b)
+        await pair.b.close()
         try await sent
         await closed
         try expect(
@@ -131,3 +140,10 @@ let endingChecks: [ConformanceCheck<ConnectionPair>] = [
         }
     },
 ]
+
+/// Closes both ends of a stream at once.
+func close(_ one: Connection, _ other: Connection) async {
+    async let closed: Void = one.close()
+    await other.close()
+    await closed
+}

@@ -20,8 +20,7 @@ let endpointChecks: [ConformanceCheck<EndpointSetting>] = [
             let (near, far) = try await setting.connect()
             try await near.write([1])
             try expect(try await far.read(exactly: 1) == [1], "the byte arrives")
-            await near.close()
-            await far.close()
+            await close(near, far)
         }
     },
     ConformanceCheck("where nobody listens the error names the endpoint") { setting in

@@ -66,11 +66,11 @@ let serveChecks: [ConformanceCheck<ListenerSetting>] = [
         for _ in 0..<20 { await Task.yield() }
         try await client.write([5])
         try expect(try await client.read(exactly: 1) == [5], "the answer is finished")
+        await client.close()
         let result = await drained
         try await served
         // A handler that ended before the drain began is not counted.
         try expect(result.finished <= 1 && result.aborted == 0, "none is aborted, not \(result)")
-        await client.close()
     },
     ConformanceCheck("a drain aborts what takes too long") { setting in
         let begun = Signal()
@@ -114,10 +114,10 @@ let serveChecks: [ConformanceCheck<ListenerSetting>] = [
         let client = try await setting.connect()
         await begun.wait()
         serving.cancel()
-        try await expectCancelled("serve", serving)
         let end = await outcome { try await client.read(atMost: 1) }
         try expect(end.bytes == nil, "the client reads the end, not \(end)")
         await client.close()
+        try await expectCancelled("serve", serving)
         var iterator = setting.listener.makeAsyncIterator()
         try expect(await iterator.next() == nil, "the listener is closed")
     },

@@ -31,7 +31,8 @@ struct ConnectionPair: Sendable {
 /// - Parameters:
 ///   - skipping: Checks, by their names, that the kind cannot pass, each with the reason;
 ///     ``connectionCheckNames`` has them.
-///   - timeout: How long one check may take; 60 s unless told.
+///   - timeout: How long one check may take; 60 s unless told, times
+///     ``TestPatience``.
 ///   - makePair: Makes the two ends of a new stream. The suite closes them.
 /// - Returns: Which checks passed, and which were skipped.
 /// - Throws: ``ConformanceError``, which lists each check that failed; `CancellationError`;
@@ -44,7 +45,7 @@ public func verifyConnection(
 ) async throws -> ConformanceReport {
     try checkSkips(skipping, among: connectionCheckNames)
     let run = ConformanceRun<ConnectionPair>(
-        timeout: timeout,
+        timeout: TestPatience.limit(timeout),
         skipping: skipping,
         make: {
             let (a, b) = try await makePair()

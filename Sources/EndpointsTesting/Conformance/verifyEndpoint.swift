@@ -55,7 +55,8 @@ private func first(of listener: Listener) async -> Connection? {
 ///   - registry: What parses the kind's strings; the library's own kinds unless told.
 ///   - skipping: Checks, by their names, that the kind cannot pass, each with the reason;
 ///     ``endpointCheckNames`` has them.
-///   - timeout: How long one check may take; 60 s unless told.
+///   - timeout: How long one check may take; 60 s unless told, times
+///     ``TestPatience``.
 ///   - client: Makes the endpoint by which a client reaches the listener, such as the port that it
 ///     got.
 /// - Returns: Which checks passed, and which were skipped.
@@ -72,7 +73,7 @@ public func verifyEndpoint(
     try checkSkips(skipping, among: endpointCheckNames)
     let setting = EndpointSetting(server: server, client: client, registry: registry)
     let run = ConformanceRun<EndpointSetting>(
-        timeout: timeout,
+        timeout: TestPatience.limit(timeout),
         skipping: skipping,
         make: { setting },
         tearDown: { _ in }
@@ -102,7 +103,8 @@ public func verifyEndpoint(
 ///   - client: Where to connect.
 ///   - registry: What parses the kind's strings; the library's own kinds unless told.
 ///   - skipping: Checks, by their names, that the kind cannot pass, each with the reason.
-///   - timeout: How long one check may take; 60 s unless told.
+///   - timeout: How long one check may take; 60 s unless told, times
+///     ``TestPatience``.
 /// - Returns: Which checks passed, and which were skipped.
 /// - Throws: ``ConformanceError``, `CancellationError`, or `EndpointError` for a wrong name.
 @discardableResult

@@ -29,7 +29,8 @@ struct ListenerSetting: Sendable {
 /// - Parameters:
 ///   - skipping: Checks, by their names, that the kind cannot pass, each with the reason;
 ///     ``listenerCheckNames`` has them.
-///   - timeout: How long one check may take; 60 s unless told.
+///   - timeout: How long one check may take; 60 s unless told, times
+///     ``TestPatience``.
 ///   - makeListener: Makes a listener, and a client's endpoint that reaches it. The suite closes it.
 /// - Returns: Which checks passed, and which were skipped.
 /// - Throws: ``ConformanceError``, which lists each check that failed; `CancellationError`;
@@ -42,7 +43,7 @@ public func verifyListener(
 ) async throws -> ConformanceReport {
     try checkSkips(skipping, among: listenerCheckNames)
     let run = ConformanceRun<ListenerSetting>(
-        timeout: timeout,
+        timeout: TestPatience.limit(timeout),
         skipping: skipping,
         make: {
             let (listener, client) = try await makeListener()
