@@ -56,6 +56,20 @@ extension EndpointContext {
         return context
     }
 
+    /// Looks whether something can be begun at all.
+    ///
+    /// - Throws: `CancellationError`, or ``EndpointError`` with code `closed` if the loops have ended.
+    func checkBegin(_ operation: String, _ endpoint: String) throws {
+        try Task.checkCancellation()
+        guard loops.isShutDown else { return }
+        throw EndpointError(
+            .closed,
+            operation: operation,
+            endpoint: endpoint,
+            reason: "the event loops have been shut down"
+        )
+    }
+
     /// What a server's endpoint is called in errors and in the log.
     func name(of endpoint: any ServerEndpoint) -> String { wrapper ?? endpoint.redacted }
 }

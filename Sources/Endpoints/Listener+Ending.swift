@@ -39,7 +39,8 @@ extension Listener {
     /// Ends accepting, waits for the handlers of `serve`, and aborts those that take longer.
     ///
     /// Connections that wait in the kernel's queue are served first. What was handed out by iterating
-    /// is its user's, and neither waited for nor counted.
+    /// is its user's, and neither waited for nor counted. Of several calls at once the shortest time
+    /// counts for all, and what one has aborted is aborted to the others too.
     ///
     /// Cancellation: aborts the rest at once.
     ///
@@ -48,7 +49,7 @@ extension Listener {
     @discardableResult
     public func drain(within timeout: Duration) async -> DrainResult {
         let drained = sessions
-        let before = drained.reduce(0) { $0 + $1.endedCount }
+        let before = drained.map(\.result)
         beginDraining()
         let deadline = loop.now &+ timeout.nanosecondsClamped
         let gate = Gate(loop)
@@ -60,11 +61,11 @@ extension Listener {
         }
         loop.cancel(timer)
         drainers.removeAll { $0 === gate }
-        var result = DrainResult(finished: -before, aborted: 0)
-        for session in drained {
-            let (ended, aborted) = session.abandon()
-            result.finished += ended
-            result.aborted += aborted
+        var result = DrainResult(finished: 0, aborted: 0)
+        for (session, before) in zip(drained, before) {
+            let now = session.abandon()
+            result.finished += now.finished - before.finished
+            result.aborted += now.aborted - before.aborted
         }
         close()
         return result

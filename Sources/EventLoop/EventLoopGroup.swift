@@ -16,6 +16,7 @@ public final class EventLoopGroup: Sendable {
     public let loops: [EventLoop]
     private let isShared: Bool
     private let turn = Atomic<Int>(0)
+    private let hasEnded = Atomic<Bool>(false)
 
     /// Makes loops and starts their threads.
     ///
@@ -50,6 +51,9 @@ public final class EventLoopGroup: Sendable {
         loops = drivers.map { EventLoop(driver: $0) }
     }
 
+    /// Whether ``shutdown()`` was called: what is begun on the loops from now on comes to nothing.
+    package var isShutDown: Bool { hasEnded.load(ordering: .relaxed) }
+
     /// The next loop in turn.
     public func next() -> EventLoop {
         if loops.count == 1 { return loops[0] }
@@ -63,6 +67,7 @@ public final class EventLoopGroup: Sendable {
     /// Cancellation is not looked at: the end takes no longer than the jobs that are ready to run.
     public func shutdown() async {
         guard !isShared else { return }
+        hasEnded.store(true, ordering: .relaxed)
         for loop in loops { loop.stop() }
         await withUnsafeContinuation { continuation in
             // Joining blocks for a moment, and a loop cannot wait for itself.

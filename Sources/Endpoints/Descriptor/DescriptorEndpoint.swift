@@ -46,7 +46,7 @@ public struct DescriptorEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, 
     /// - Throws: ``EndpointError``: `invalidArgument` if the descriptor is something else, and then it is
     ///   left as it was; `closed` if it was adopted before.
     public func connect(in context: EndpointContext) async throws -> Connection {
-        try Task.checkCancellation()
+        try context.checkBegin("connect", redacted)
         let kind = DescriptorKind(of: descriptor)
         guard case .connected(let domain) = kind else {
             throw wrong("connect", redacted, kind, expected: "a connected stream socket")
@@ -74,8 +74,8 @@ public struct DescriptorEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, 
     ///
     /// - Throws: As ``connect(in:)``.
     public func listen(in context: EndpointContext) async throws -> Listener {
-        try Task.checkCancellation()
         let name = context.name(of: self)
+        try context.checkBegin("listen", name)
         let kind = DescriptorKind(of: descriptor)
         guard case .listening = kind else {
             throw wrong("listen", name, kind, expected: "a listening stream socket")

@@ -43,7 +43,7 @@ public struct MemoryServerEndpoint: ServerEndpoint, EndpointKind, Hashable {
     ///
     /// - Throws: ``EndpointError`` with code `addressInUse` while another listener has the name.
     public func listen(in context: EndpointContext) async throws -> Listener {
-        try Task.checkCancellation()
+        try context.checkBegin("listen", context.name(of: self))
         guard let listening = MemoryListening.begin(name, backlog: backlog) else {
             throw EndpointError(
                 .addressInUse,
@@ -89,7 +89,7 @@ public struct MemoryClientEndpoint: ClientEndpoint, EndpointKind, Hashable {
     /// - Throws: ``EndpointError``: `connectionRefused` if nobody listens by the name, `timedOut` if
     ///   there was no room in its backlog.
     public func connect(in context: EndpointContext) async throws -> Connection {
-        try Task.checkCancellation()
+        try context.checkBegin("connect", redacted)
         let loop = EventLoop.current ?? context.loops.next()
         let begin = ContinuousClock.now
         let (own, other) = MemoryTransport.makePair()

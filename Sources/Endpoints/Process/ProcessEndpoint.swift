@@ -80,7 +80,7 @@ public struct ProcessEndpoint: ClientEndpoint, EndpointKind, Hashable {
     /// - Throws: ``EndpointError``: `notFound` if there is no such program or directory,
     ///   `permissionDenied`, and other errors of starting it.
     public func connect(in context: EndpointContext) async throws -> Connection {
-        try Task.checkCancellation()
+        try context.checkBegin("connect", redacted)
         guard !([path] + programArguments).contains(where: { $0.utf8.contains(0) }),
             directory?.utf8.contains(0) != true
         else {

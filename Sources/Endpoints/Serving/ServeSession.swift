@@ -9,7 +9,10 @@ final class ServeSession: Sendable {
         var live: [ObjectIdentifier: Connection] = [:]
         var mustEnd = false
         var isAbandoned = false
-        var ended = 0
+        /// Handlers that ended by themselves.
+        var finished = 0
+        /// Those that ended after the session was abandoned.
+        var aborted = 0
     }
     private let state = Lock(State())
     private let loop: EventLoop
@@ -30,7 +33,6 @@ final class ServeSession: Sendable {
     }
 
     var liveCount: Int { state.withLock { $0.live.count } }
-    var endedCount: Int { state.withLock { $0.ended } }
     var isFull: Bool { state.withLock { $0.live.count >= limit } }
     /// Whether the handlers are to be cancelled rather than waited for.
     var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
@@ -43,7 +45,7 @@ final class ServeSession: Sendable {
         let wakes = state.withLock { state in
             let wasFull = state.live.count >= limit
             state.live.removeValue(forKey: ObjectIdentifier(connection))
-            state.ended += 1
+            if state.isAbandoned { state.aborted += 1 } else { state.finished += 1 }
             return wasFull || (state.mustEnd && state.live.isEmpty)
         }
         if wakes { wake() }
@@ -52,16 +54,23 @@ final class ServeSession: Sendable {
     /// From now on the last handler's end wakes the scope's task.
     func awaitEnd() { state.withLock { $0.mustEnd = true } }
 
-    /// Resets what is left and has the handlers cancelled; answers how many had ended before, and how
-    /// many there were: taken at once, so that none is counted twice.
-    func abandon() -> (ended: Int, aborted: Int) {
-        let (rest, ended) = state.withLock { state in
+    /// How many handlers have ended until now.
+    var result: DrainResult {
+        state.withLock { DrainResult(finished: $0.finished, aborted: $0.aborted) }
+    }
+
+    /// Resets what is left and has the handlers cancelled; answers how many had finished before, and how
+    /// many are aborted by now: taken at once, so that none is counted twice.
+    func abandon() -> DrainResult {
+        let (rest, result) = state.withLock { state in
             state.isAbandoned = true
-            return (Array(state.live.values), state.ended)
+            let rest = Array(state.live.values)
+            let aborted = state.aborted + rest.count
+            return (rest, DrainResult(finished: state.finished, aborted: aborted))
         }
         for connection in rest { connection.abort() }
         wake()
-        return (ended, rest.count)
+        return result
     }
 
     /// Wakes the handlers, which are cancelled, wherever they wait.

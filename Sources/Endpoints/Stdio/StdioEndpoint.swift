@@ -31,7 +31,7 @@ public struct StdioEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, Hasha
     /// - Throws: ``EndpointError``: `closed` if there was one already, a system error if a descriptor is
     ///   not open.
     public func connect(in context: EndpointContext) async throws -> Connection {
-        try Task.checkCancellation()
+        try context.checkBegin("connect", redacted)
         return Connection(
             try makeTransport("connect", redacted),
             facts: Self.facts,
@@ -44,8 +44,8 @@ public struct StdioEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, Hasha
     ///
     /// - Throws: As ``connect(in:)``.
     public func listen(in context: EndpointContext) async throws -> Listener {
-        try Task.checkCancellation()
         let name = context.name(of: self)
+        try context.checkBegin("listen", name)
         let source = StdioSource(try makeTransport("listen", name), Self.facts)
         return Listener.make([source], endpoint: name, in: context)
     }

@@ -97,7 +97,7 @@ public struct SystemdEndpoint: ServerEndpoint, EndpointKind, Hashable {
         in context: EndpointContext,
         among sockets: ActivatedSockets
     ) async throws -> Listener {
-        try Task.checkCancellation()
+        try context.checkBegin("listen", context.name(of: self))
         guard let choice = name.map(ActivatedSockets.Choice.name) ?? index.map({ .index($0) })
         else {
             throw failure(.invalidArgument, context, "neither an index nor a name was given")

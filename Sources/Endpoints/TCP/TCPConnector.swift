@@ -33,6 +33,7 @@ enum TCPConnector {
         endpoint: String,
         in context: EndpointContext
     ) async throws -> Connection {
+        try context.checkBegin("connect", endpoint)
         let loop = EventLoop.current ?? context.loops.next()
         let connected = try await open(
             host: host,

@@ -28,6 +28,7 @@ enum TCPListening {
         endpoint: String,
         in context: EndpointContext
     ) async throws -> Listener {
+        try context.checkBegin("listen", endpoint)
         if let listener = context.inherited?.listener(endpoint: endpoint, in: context) {
             return listener
         }

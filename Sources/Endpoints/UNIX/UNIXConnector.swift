@@ -24,6 +24,7 @@ enum UNIXConnector {
         endpoint: String,
         in context: EndpointContext
     ) async throws -> Connection {
+        try context.checkBegin("connect", endpoint)
         let loop = EventLoop.current ?? context.loops.next()
         let begin = ContinuousClock.now
         let descriptor: OwnedDescriptor

@@ -34,7 +34,7 @@ enum UNIXListening {
         endpoint: String,
         in context: EndpointContext
     ) async throws -> Listener {
-        try Task.checkCancellation()
+        try context.checkBegin("listen", endpoint)
         if let inherited = context.inherited, inherited.isUnused {
             let cleanUp = try takeOver(path, lockfile: lockfile, endpoint: endpoint)
             if let listener = inherited.listener(endpoint: endpoint, in: context, cleanUp: cleanUp)

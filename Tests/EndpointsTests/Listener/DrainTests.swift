@@ -98,6 +98,25 @@ struct DrainTests {
         }
     }
 
+    @Test("of two at once, each counts what either has aborted as aborted")
+    func twoAtOnce() async throws {
+        try await withListener { listening in
+            let (serving, begun) = beginEchoing(listening.listener)
+            var clients: [Connection] = []
+            for _ in 0..<3 { clients.append(try await listening.connect()) }
+            try await begun.reaches(3)
+            let patient = Task { await listening.listener.drain(within: .seconds(3600)) }
+            while await listening.listener.drainerCount == 0 { await Task.yield() }
+            await clients[0].close()
+            while await listening.listener.liveCount > 2 { await Task.yield() }
+            let hasty = await listening.listener.drain(within: .zero)
+            #expect(hasty == DrainResult(finished: 0, aborted: 2))
+            #expect(await patient.value == DrainResult(finished: 1, aborted: 2))
+            try await serving.value
+            for client in clients[1...] { client.abort() }
+        }
+    }
+
     /// Serves an echo, and counts the handlers that have begun.
     private func beginEchoing(
         _ listener: Listener
