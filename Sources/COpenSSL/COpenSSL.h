@@ -200,6 +200,14 @@ static inline X509 *endpoints_pem_certificate(BIO *bio, int (*passphrase)(char *
 
 // MARK: stapled responses (RFC 6960, RFC 6066 section 8)
 
+// 1 if `der` is an OCSP response and nothing else.
+static inline int endpoints_ocsp_is_response(const unsigned char *der, long count) {
+  const unsigned char *end = der;
+  OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &end, count);
+  OCSP_RESPONSE_free(response);
+  return response != NULL && end == der + count;
+}
+
 enum { ENDPOINTS_OCSP_GOOD = 0, ENDPOINTS_OCSP_REVOKED, ENDPOINTS_OCSP_STALE, ENDPOINTS_OCSP_INVALID };
 static inline int endpoints_ocsp_check(const unsigned char *der, long count, X509 *leaf, X509 *issuer,
                                        STACK_OF(X509) *chain, X509_STORE *store) {

@@ -117,12 +117,12 @@ struct ExplainCheckTests {
             "does not fit the certificate"
         )
         try await expectFailure("\(server):privateKey=/nowhere.pem", name: "privateKey", "ENOENT")
-        try await expectFailure(
-            "\(server):privateKey=\(two):ciphers=none",
-            name: "ciphers",
-            "OpenSSL does not know it"
-        )
         let text = certificates.file("text")
+        try await expectFailure(
+            "\(server):privateKey=\(two):stapledResponse=\(text)",
+            name: "stapledResponse",
+            "holds no OCSP response"
+        )
         try await expectFailure(
             "tls:127.0.0.1:443:trustRoots=\(text)",
             name: "trustRoots",

@@ -108,6 +108,11 @@ struct FileStamp: Hashable, Sendable {
     /// Whether others than its owner and group may read it.
     let isReadableByOthers: Bool
 
+    /// Whether both are the same file, by whatever paths.
+    func isSameFile(as other: FileStamp) -> Bool {
+        device == other.device && inode == other.inode
+    }
+
     /// The state now; a file that is not there has one, too.
     init(_ path: String) {
         self.path = path
@@ -122,5 +127,7 @@ struct FileStamp: Hashable, Sendable {
         isReadableByOthers = status.st_mode & 0o004 != 0
     }
 
+    /// Whether there is a file.
+    var exists: Bool { inode != 0 }
     var isCurrent: Bool { FileStamp(path) == self }
 }

@@ -12,7 +12,8 @@ struct LoadedIdentity {
     let key: PrivateKey
     let leaf: TLSCertificate
     let chain: [TLSCertificate]
-    let files: [String]
+    /// The key's, the certificate's, and perhaps the chain's.
+    let files: [FileStamp]
     private(set) var warnings: [String] = []
     private let path: String
     private let argument: String
@@ -24,9 +25,11 @@ struct LoadedIdentity {
         certificateArgument: String
     ) throws {
         let certificateFile = identity.certificate ?? identity.privateKey
-        let certificates = try PEMFile(certificateFile, argument: certificateArgument)
-            .certificates()
-        let key = try PEMFile(identity.privateKey, argument: "privateKey").privateKey(passphrase)
+        let certificatePEM = try PEMFile(certificateFile, argument: certificateArgument)
+        let certificates = try certificatePEM.certificates()
+        try passphrase?.requireFile()
+        let keyPEM = try PEMFile(identity.privateKey, argument: "privateKey")
+        let key = try keyPEM.privateKey(passphrase)
         guard let leaf = certificates.first(where: { key.fits($0) }) else {
             throw TLSFileError(
                 argument: "privateKey",
@@ -35,11 +38,11 @@ struct LoadedIdentity {
             )
         }
         var others = certificates.filter { $0 != leaf }
-        var files = [identity.privateKey]
-        if certificateFile != identity.privateKey { files.append(certificateFile) }
+        var files = [keyPEM.stamp, certificatePEM.stamp]
         if let chain = identity.chain {
-            others += try PEMFile(chain, argument: "extraCertChain").certificates()
-            files.append(chain)
+            let pem = try PEMFile(chain, argument: "extraCertChain")
+            others += try pem.certificates()
+            files.append(pem.stamp)
         }
         self.init(
             key,
@@ -49,7 +52,7 @@ struct LoadedIdentity {
             path: certificateFile,
             argument: certificateArgument
         )
-        if FileStamp(identity.privateKey).isReadableByOthers {
+        if keyPEM.stamp.isReadableByOthers {
             warnings.append("private key \"\(identity.privateKey)\" can be read by everybody")
         }
     }
@@ -58,7 +61,7 @@ struct LoadedIdentity {
         _ key: PrivateKey,
         _ leaf: TLSCertificate,
         _ others: [TLSCertificate],
-        files: [String],
+        files: [FileStamp],
         path: String,
         argument: String
     ) {

@@ -23,12 +23,15 @@ final class PrivateKey: @unchecked Sendable {
 struct PEMFile {
     let path: String
     let argument: String
+    /// From before it was read: what is written meanwhile is a change.
+    let stamp: FileStamp
     private let bytes: [UInt8]
 
     /// - Throws: ``TLSFileError`` if it cannot be read.
     init(_ path: String, argument: String) throws {
         self.path = path
         self.argument = argument
+        stamp = FileStamp(path)
         bytes = try FileReading.bytes(of: path, argument: argument)
     }
 

@@ -1,3 +1,5 @@
+import COpenSSL
+
 /// What gives the passphrase of a private key.
 public struct PassphraseProvider: Sendable {
     let provide: @Sendable () throws -> [UInt8]
@@ -15,6 +17,15 @@ public struct PassphraseProvider: Sendable {
     /// Makes one that reads the first line of a file.
     public static func file(_ path: String) -> PassphraseProvider {
         PassphraseProvider(path: path)
+    }
+
+    /// Refuses a file that cannot be read, though no key may need it.
+    ///
+    /// - Throws: ``TLSFileError``.
+    func requireFile() throws {
+        guard let path else { return }
+        var secret = try FileReading.bytes(of: path, argument: "passphraseFile")
+        secret.withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) }
     }
 
     private init(path: String) {

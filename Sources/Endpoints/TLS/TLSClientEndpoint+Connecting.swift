@@ -8,6 +8,7 @@ extension TLSConnecting {
             .optional(
                 "alpn",
                 \.configuration.applicationProtocols,
+                as: .protocols,
                 help: "protocols to offer, the best first, by comma (RFC 7301)"
             ),
             .optional(
@@ -23,14 +24,21 @@ extension TLSConnecting {
             .optional(
                 "ciphers",
                 \.configuration.ciphers,
+                as: .ciphers,
                 help: "cipher suites of TLS 1.2, as openssl-ciphers(1) has them"
             ),
             .optional(
                 "cipherSuites",
                 \.configuration.cipherSuites,
+                as: .cipherSuites,
                 help: "cipher suites of TLS 1.3"
             ),
-            .optional("groups", \.configuration.groups, help: "groups for the key exchange"),
+            .optional(
+                "groups",
+                \.configuration.groups,
+                as: .groups,
+                help: "groups for the key exchange"
+            ),
             .optional(
                 "passphraseFile",
                 \.configuration.passphrase,
@@ -67,11 +75,16 @@ extension TLSConnecting {
     }
 
     func validateSecurity() throws {
-        if configuration.privateKey != nil, configuration.certificate == nil {
-            throw EndpointArgumentError(
-                "has no effect without a certificate",
-                argument: "privateKey"
-            )
+        if configuration.certificate == nil {
+            let unused: String? =
+                configuration.privateKey != nil
+                ? "privateKey" : configuration.passphrase != nil ? "passphraseFile" : nil
+            if let unused {
+                throw EndpointArgumentError(
+                    "has no effect without a certificate",
+                    argument: unused
+                )
+            }
         }
         if let newest = configuration.maximumVersion, newest < configuration.minimumVersion {
             throw EndpointArgumentError(

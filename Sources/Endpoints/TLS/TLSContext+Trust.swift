@@ -24,7 +24,7 @@ extension TLSContext {
         for file in settings.revocationLists {
             let pem = try PEMFile(file, argument: "revocationLists")
             try pem.addRevocationLists(to: SSL_CTX_get_cert_store(pointer))
-            note(file)
+            note(pem.stamp)
         }
         var flags: UInt = 0
         if settings.trustRoots != .system { flags |= UInt(X509_V_FLAG_PARTIAL_CHAIN) }
@@ -53,25 +53,26 @@ extension TLSContext {
                 errno: EISDIR
             )
         }
-        let certificates = try PEMFile(path, argument: settings.trustArgument).certificates()
-        note(path)
-        for certificate in certificates { add(certificate) }
+        let pem = try PEMFile(path, argument: settings.trustArgument)
+        for certificate in try pem.certificates() { add(certificate) }
+        note(pem.stamp)
     }
 
     private func loadDirectory(_ path: String) throws {
+        note(FileStamp(path))
         let names = try FileReading.names(in: path, argument: settings.trustArgument)
-        note(path)
         var count = 0
         for name in names where Self.isCertificateName(name) {
             let file = "\(path)/\(name)"
-            if FileStamp(file).isDirectory { continue }
+            let stamp = FileStamp(file)
+            if stamp.isDirectory { continue }
+            note(stamp)
             do {
                 let pem = try PEMFile(file, argument: settings.trustArgument)
                 for certificate in try pem.certificates() {
                     add(certificate)
                     count += 1
                 }
-                note(file)
             } catch let error as TLSFileError {
                 warn("\(error.argument) \"\(error.path)\": \(error.reason); left out")
             }

@@ -63,7 +63,7 @@ final class TLSContext: @unchecked Sendable {
     var isFresh: Bool { stamps.allSatisfy(\.isCurrent) }
     var files: [FileStamp] { stamps }
 
-    func note(_ file: String) { stamps.append(FileStamp(file)) }
+    func note(_ stamp: FileStamp) { stamps.append(stamp) }
     func warn(_ text: String) { warnings.append(text) }
 
     // MARK: both sides
@@ -164,17 +164,29 @@ final class TLSContext: @unchecked Sendable {
         _ configuration: TLSServerConfiguration,
         _ identity: LoadedIdentity
     ) throws -> TLSContext {
-        let response = try configuration.stapledResponse.map {
-            try FileReading.bytes(of: $0, argument: "stapledResponse")
-        }
+        let stamp = configuration.stapledResponse.map { FileStamp($0) }
+        let response = try configuration.stapledResponse.map(Self.stapledResponse)
         let context = try TLSContext(
             configuration.settings,
             isServer: true,
             stapledResponse: response ?? []
         )
         try context.configureServer(configuration, identity)
-        configuration.stapledResponse.map(context.note)
+        stamp.map(context.note)
         return context
+    }
+
+    /// Reads an OCSP response (RFC 6960, section 4.2.1).
+    private static func stapledResponse(_ path: String) throws -> [UInt8] {
+        let bytes = try FileReading.bytes(of: path, argument: "stapledResponse")
+        endpoints_clear_errors()
+        defer { ERR_clear_error() }
+        if endpoints_ocsp_is_response(bytes, bytes.count) == 1 { return bytes }
+        throw TLSFileError(
+            argument: "stapledResponse",
+            path: path,
+            reason: "holds no OCSP response (DER)"
+        )
     }
 
     private func configureServer(
@@ -184,8 +196,9 @@ final class TLSContext: @unchecked Sendable {
         try configureClientVerification(configuration)
         try use(identity)
         if let file = configuration.dhParameters {
-            let parameters = try PEMFile(file, argument: "dhParameters").dhParameters()
-            note(file)
+            let pem = try PEMFile(file, argument: "dhParameters")
+            let parameters = try pem.dhParameters()
+            note(pem.stamp)
             guard SSL_CTX_set0_tmp_dh_pkey(pointer, parameters.pointer) == 1 else {
                 ERR_clear_error()
                 throw TLSFileError(

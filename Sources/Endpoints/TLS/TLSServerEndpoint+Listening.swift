@@ -79,17 +79,25 @@ extension TLSListening {
             .optional(
                 "ciphers",
                 \.configuration.ciphers,
+                as: .ciphers,
                 help: "cipher suites of TLS 1.2, as openssl-ciphers(1) has them"
             ),
             .optional(
                 "cipherSuites",
                 \.configuration.cipherSuites,
+                as: .cipherSuites,
                 help: "cipher suites of TLS 1.3"
             ),
-            .optional("groups", \.configuration.groups, help: "groups for the key exchange"),
+            .optional(
+                "groups",
+                \.configuration.groups,
+                as: .groups,
+                help: "groups for the key exchange"
+            ),
             .optional(
                 "alpn",
                 \.configuration.applicationProtocols,
+                as: .protocols,
                 help: "protocols to accept, the best first, by comma (RFC 7301)"
             ),
             .optional(
@@ -185,10 +193,11 @@ extension TLSListening {
                 argument: "clientCertificate"
             )
         }
-        if configuration.clientCertificate == .none, configuration.clientRoots != nil {
+        let hasLists = !configuration.revocationLists.isEmpty
+        if configuration.clientCertificate == .none, configuration.clientRoots != nil || hasLists {
             throw EndpointArgumentError(
                 "has no effect without clientCertificate=request or clientCertificate=require",
-                argument: "clientRoots"
+                argument: hasLists ? "revocationLists" : "clientRoots"
             )
         }
     }

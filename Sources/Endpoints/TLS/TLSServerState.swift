@@ -16,11 +16,17 @@ final class TLSServerGeneration: Sendable {
     let refusesUnknownNames: Bool
     let warnings: [String]
     let files: [FileStamp]
+    /// What the directory holds.
+    private let directory: [LoadedIdentity]
 
     /// Reads all files.
     ///
     /// - Throws: ``TLSFileError``.
-    init(_ configuration: TLSServerConfiguration, ticketKeys: TLSTicketKeys) throws {
+    init(
+        _ configuration: TLSServerConfiguration,
+        ticketKeys: TLSTicketKeys,
+        after earlier: TLSServerGeneration? = nil
+    ) throws {
         self.ticketKeys = ticketKeys
         refusesUnknownNames = configuration.refusesUnknownNames
         var identities = try configuration.identities.map { identity in
@@ -32,9 +38,15 @@ final class TLSServerGeneration: Sendable {
         }
         var warnings: [String] = []
         var stamps: [FileStamp] = []
+        var held: [LoadedIdentity] = []
         if let directory = configuration.directory {
-            let found = try CertificateDirectory(directory, passphrase: configuration.passphrase)
-            identities += found.identities
+            let found = try CertificateDirectory(
+                directory,
+                passphrase: configuration.passphrase,
+                earlier: earlier?.directory ?? []
+            )
+            held = found.identities
+            identities += held
             warnings += found.warnings
             stamps += found.stamps
         }
@@ -65,6 +77,7 @@ final class TLSServerGeneration: Sendable {
         var seen: Set<String> = []
         self.warnings = warnings.filter { seen.insert($0).inserted }
         files = stamps
+        directory = held
     }
 
     /// The context for a name in lower case; `nil` if there is none.
@@ -99,12 +112,12 @@ final class TLSServerState: Sendable {
     /// - Throws: ``TLSFileError``.
     @discardableResult
     func load(_ configuration: TLSServerConfiguration) throws -> TLSServerGeneration {
-        let keys = state.withLock { state in
+        let (keys, earlier) = state.withLock { state in
             let keys = state.ticketKeys ?? TLSTicketKeys(lifetime: configuration.ticketKeyLifetime)
             state.ticketKeys = keys
-            return keys
+            return (keys, state.generation)
         }
-        let made = try TLSServerGeneration(configuration, ticketKeys: keys)
+        let made = try TLSServerGeneration(configuration, ticketKeys: keys, after: earlier)
         state.withLock { $0.generation = made }
         return made
     }

@@ -236,6 +236,23 @@ struct TLSFileTests {
         }
     }
 
+    @Test(
+        "what is to be stapled must be a response, and the file of a passphrase must be there",
+        arguments: [
+            ("stapledResponse", "ca.pem"), ("stapledResponse", "missing"),
+            ("passphraseFile", "missing"),
+        ]
+    )
+    func refused(argument: String, file: String) async throws {
+        let zoo = try TLSTesting.zoo()
+        let path = zoo.file(file)
+        let endpoint = try serverFromString(
+            "tls:0:interface=127.0.0.1:privateKey=\(zoo.file("both.pem")):\(argument)=\(path)"
+        )
+        let error = await TLSTesting.failure { await (try endpoint.listen()).close() }
+        #expect(error.says("\(argument) \"\(path)\": "))
+    }
+
     @Test("an encrypted key opens with its passphrase, and with no other")
     func passphrase() throws {
         let zoo = try TLSTesting.zoo()

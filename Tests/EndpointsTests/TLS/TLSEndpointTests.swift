@@ -68,7 +68,14 @@ struct TLSEndpointTests {
             ("tls:privateKey=/k", "needs the argument \"port\""),
             ("tls:443:clientCertificate=require", "needs clientRoots"),
             ("tls:443:clientRoots=/ca", "has no effect without clientCertificate"),
+            ("tls:443:revocationLists=/l", "has no effect without clientCertificate"),
             ("tls:443:minimumVersion=1.3:maximumVersion=1.2", "is older than"),
+            ("tls:443:ciphers=nonsense", "\"nonsense\" means nothing to OpenSSL"),
+            ("tls:443:cipherSuites=nonsense", "\"nonsense\" means nothing to OpenSSL"),
+            ("tls:443:groups=X25519,nonsense", "means nothing to OpenSSL"),
+            ("tls:443:ciphers=TLS_AES_128_GCM_SHA256", "cipherSuites= takes those of TLS 1.3"),
+            ("ssl:443:cipherSuites=AES128-SHA", "ciphers= takes those of TLS 1.2"),
+            ("ssl:443:alpn=" + String(repeating: "a", count: 256), "1 to 255 bytes"),
             ("tls:443:endpoint=[unix:/a]", "has no effect with an endpoint"),
             ("tls:443:/somewhere", "too many arguments"),
         ]
@@ -83,6 +90,10 @@ struct TLSEndpointTests {
         arguments: [
             ("tls:h:1:privateKey=/k", "has no effect without a certificate"),
             ("tls:h:1:endpoint=[tcp:h:2]:bindAddress=192.0.2.1", "has no effect with an endpoint"),
+            ("tls:h:1:passphraseFile=/p", "has no effect without a certificate"),
+            ("tls:h:1:groups=nonsense", "\"nonsense\" means nothing to OpenSSL"),
+            ("tls:h:1:ciphers=nonsense", "\"nonsense\" means nothing to OpenSSL"),
+            ("tls:h:1:alpn=h2," + String(repeating: "a", count: 256), "1 to 255 bytes"),
             ("tls:h:1:pins=abc", "SHA-256 of a public key"),
         ]
     )
