@@ -90,7 +90,9 @@ enum TLSAlert {
         case SSL_AD_CERTIFICATE_EXPIRED, SSL_AD_CERTIFICATE_REVOKED, SSL_AD_BAD_CERTIFICATE,
             SSL_AD_UNSUPPORTED_CERTIFICATE, SSL_AD_CERTIFICATE_UNKNOWN, SSL_AD_ACCESS_DENIED:
             return "the peer refuses our certificate (\(text))"
-        case 116: return "the peer wants a certificate of ours, and we have none (\(text))"
+        case 116:
+            // OpenSSL 3.0 has no name for this one.
+            return "the peer wants a certificate of ours, and we have none (certificate required)"
         case SSL_AD_HANDSHAKE_FAILURE:
             return "the peer shares no cipher suite, or wants a certificate of ours (\(text))"
         case SSL_AD_PROTOCOL_VERSION:
