@@ -17,7 +17,8 @@ extension Connection {
     /// Sends the end of our stream, and keeps reading.
     ///
     /// The peer reads end of file after all bytes written before: shutdown(2) with `SHUT_WR` on a
-    /// socket. A second call does nothing.
+    /// socket, close_notify over TLS, where the connection below stays as it is. A second call does
+    /// nothing.
     ///
     /// Cancellation: while an earlier write drains nothing is sent, and calling again is safe.
     ///
@@ -132,7 +133,9 @@ extension Connection {
     nonisolated func noticeEnd() {
         guard let extras, !extras.endWaiters.isEmpty else { return }
         guard !isPlain, end == nil, phase == .open, !readObstacles.isReading else { return }
-        if let end = transport.lookAhead() { finish(with: end) }
+        if let end = transport.lookAhead() { return finish(with: end) }
+        guard transport.needsTurn else { return }
+        _ = loop.schedule(at: loop.now) { [weak self] in self?.noticeEnd() }
     }
 
     // MARK: the way to the end, on the loop
@@ -184,11 +187,11 @@ extension Connection {
         }
     }
 
-    /// Sends the transport's own end, such as TLS's close_notify.
+    /// Sends the ends of all layers, such as TLS's close_notify.
     private func sayGoodbye() async {
-        guard !isPlain, !writeObstacles.contains(.writeEnded) else { return }
+        guard !isPlain, extras?.writeFailure == nil else { return }
         while phase == .closing {
-            let transfer = transport.closeWrite()
+            let transfer = transport.sayGoodbye()
             guard transfer.wouldBlock, (try? register(for: "close", transfer)) != nil else {
                 return
             }

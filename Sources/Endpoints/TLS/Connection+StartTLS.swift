@@ -106,8 +106,8 @@ extension Connection {
             }
             let transfer = tls.handshake()
             if transfer.rawValue > 0 { return }
-            if transfer.wouldBlock {
-                try register(for: "TLS handshake", transfer)
+            if transfer.wouldBlock || transfer == .needsTurn {
+                if transfer.wouldBlock { try register(for: "TLS handshake", transfer) }
                 beginReadWait(transfer)
                 await waitAtReadGate()
                 continue

@@ -32,6 +32,11 @@ extension TLSTransport {
         _ count: Int,
         _ done: UnsafeMutablePointer<Int>
     ) -> Int32 {
+        readsLeft &-= 1
+        if readsLeft < 0 {
+            endpoints_bio_retry_read(bio)
+            return 0
+        }
         let transfer = inner.read(
             into: UnsafeMutableRawBufferPointer(start: buffer, count: count)
         )
@@ -43,6 +48,9 @@ extension TLSTransport {
         }
         switch transfer {
         case .needsReadable: endpoints_bio_retry_read(bio)
+        case .needsTurn:
+            readsLeft = -1
+            endpoints_bio_retry_read(bio)
         case .needsWritable: endpoints_bio_retry_write(bio)
         case .moved(0): endpoints_bio_ended(bio)
         default:

@@ -25,6 +25,10 @@ final class TLSTransport: Transport {
     /// What one call seals before it goes to the inner transport: with the records' own bytes it fits
     /// into a block of the loop.
     static let mostGathered = 65_024
+    /// A record takes two; whoever sends nothing but key updates or tickets gets others to wait no
+    /// longer than for these.
+    private static let readsPerTurn = 3
+    private static let handshakeReadsPerTurn = 16
 
     let inner: any Transport
     let base: BaseTransport
@@ -48,6 +52,9 @@ final class TLSTransport: Transport {
     private var sealedCount = 0
     /// `outgoing` holds a server's tickets, which travel with what is sent first.
     private var holdsTickets = false
+
+    /// How often one call may still ask the inner transport for bytes; below 0 it was stopped.
+    var readsLeft = 0
 
     // What the BIO works with.
     var outgoing = OutgoingRecords()
@@ -122,6 +129,7 @@ final class TLSTransport: Transport {
         if !isUp {
             if let readEnd { return readEnd }
             endpoints_clear_errors()
+            readsLeft = Self.handshakeReadsPerTurn
             isGathering = true
             let result = SSL_do_handshake(ssl)
             isGathering = false
@@ -147,6 +155,7 @@ final class TLSTransport: Transport {
         var byte: UInt8 = 0
         var count = 0
         endpoints_clear_errors()
+        readsLeft = Self.handshakeReadsPerTurn
         let result = SSL_peek_ex(ssl, &byte, 1, &count)
         if result == 1 { return transfer }
         let answer = outcome(of: result, during: .handshake)
@@ -161,12 +170,13 @@ final class TLSTransport: Transport {
         var total = 0
         repeat {
             endpoints_clear_errors()
+            readsLeft = Self.readsPerTurn
             var count = 0
             let start = buffer.baseAddress.map { $0 + total }
             let result = SSL_read_ex(ssl, start, buffer.count - total, &count)
             guard result == 1 else {
                 let answer = outcome(of: result, during: .read)
-                if !answer.wouldBlock { readEnd = answer }
+                if !answer.wouldBlock && answer != .needsTurn { readEnd = answer }
                 if total > 0 { return .moved(total) }
                 if answer.wouldBlock { beginWaiting() }
                 return answer
@@ -267,11 +277,12 @@ final class TLSTransport: Transport {
 
     // MARK: the end
 
-    var hasOwnEnd: Bool { true }
+    var needsTurn: Bool { readsLeft < 0 }
 
     /// Sends close_notify (RFC 8446, section 6.1); the peer may go on sending.
     ///
-    /// TLS in TLS ends layer by layer from within, so that to no layer of the peer ours looks cut off.
+    /// The layer below stays open, TCP as well as TLS: it carries what the peer still sends, and there
+    /// are peers that take its end in one direction for both (RFC 5246, section 7.2.1).
     func closeWrite() -> Transfer {
         if !holdsTickets, let blocked = flush(), blocked.wouldBlock { return blocked }
         sealedCount = 0
@@ -281,7 +292,13 @@ final class TLSTransport: Transport {
             _ = SSL_shutdown(ssl)
             if let blocked = flush(), blocked.wouldBlock { return blocked }
         }
-        return inner.hasOwnEnd ? inner.closeWrite() : .moved(0)
+        return .moved(0)
+    }
+
+    /// TLS in TLS ends layer by layer from within, so that to no layer of the peer ours looks cut off.
+    func sayGoodbye() -> Transfer {
+        let transfer = closeWrite()
+        return transfer.wouldBlock ? transfer : inner.sayGoodbye()
     }
 
     func end(after readiness: Readiness) -> ConnectionEnd? {
@@ -295,6 +312,7 @@ final class TLSTransport: Transport {
     func lookAhead() -> ConnectionEnd? { lookAhead(past: nil, or: .peerClosed) }
 
     private func lookAhead(past unread: ConnectionEnd?, or end: ConnectionEnd) -> ConnectionEnd? {
+        readsLeft = Self.readsPerTurn
         guard isUp, readEnd == nil else { return nil }
         beginWaiting()
         var byte: UInt8 = 0
@@ -303,7 +321,7 @@ final class TLSTransport: Transport {
         let result = SSL_peek_ex(ssl, &byte, 1, &count)
         if result == 1 { return unread }
         let answer = outcome(of: result, during: .read)
-        if answer.wouldBlock { return nil }
+        if answer.wouldBlock || answer == .needsTurn { return nil }
         readEnd = answer
         if answer == .moved(0) { return .peerClosed }
         guard let failure else { return end }
@@ -321,7 +339,7 @@ final class TLSTransport: Transport {
     /// Turns a result that is not success into an answer; right after the call, nothing between.
     private func outcome(of result: Int32, during call: Call) -> Transfer {
         switch SSL_get_error(ssl, result) {
-        case SSL_ERROR_WANT_READ: return .needsReadable
+        case SSL_ERROR_WANT_READ: return readsLeft < 0 ? .needsTurn : .needsReadable
         case SSL_ERROR_WANT_WRITE: return .needsWritable
         case SSL_ERROR_ZERO_RETURN where call != .write: return .moved(0)
         default: return fail(during: call)

@@ -18,7 +18,7 @@ final class PrefixTransport: Transport {
     var base: BaseTransport { inner.base }
     var failure: EndpointError? { inner.failure }
     var hasSealedBytes: Bool { inner.hasSealedBytes }
-    var hasOwnEnd: Bool { inner.hasOwnEnd }
+    var needsTurn: Bool { prefix.isEmpty && inner.needsTurn }
     var lingers: Bool { inner.lingers }
     var endOfStream: ConnectionEnd? { inner.endOfStream }
     func end(afterFailure error: EndpointError) -> ConnectionEnd? {
@@ -43,6 +43,7 @@ final class PrefixTransport: Transport {
     func write(_ bytes: UnsafeRawBufferPointer) -> Transfer { inner.write(bytes) }
     func write(_ parts: UnsafeBufferPointer<iovec>) -> Transfer { inner.write(parts) }
     func closeWrite() -> Transfer { inner.closeWrite() }
+    func sayGoodbye() -> Transfer { inner.sayGoodbye() }
     func end(after readiness: Readiness) -> ConnectionEnd? { inner.end(after: readiness) }
     func lookAhead() -> ConnectionEnd? { prefix.isEmpty ? inner.lookAhead() : nil }
 }

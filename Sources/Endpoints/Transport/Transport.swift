@@ -52,9 +52,12 @@ protocol Transport: AnyObject {
     /// Writes a prefix of the parts, in one system call where that can be.
     func write(_ parts: UnsafeBufferPointer<iovec>) -> Transfer
     /// Sends the end of our stream; `.moved(0)` when it is done.
+    ///
+    /// An end that is told in a layer's own protocol leaves the layers below it as they are.
     func closeWrite() -> Transfer
-    /// Whether its end is told in its own protocol, and leaves the transport below it open.
-    var hasOwnEnd: Bool { get }
+    /// Tells the end in every layer that has a word for it, before the lowest is closed; `.moved(0)`
+    /// when it is done.
+    func sayGoodbye() -> Transfer
     /// Whether `close` must wait for the peer's end before it closes the lowest transport.
     var lingers: Bool { get }
     /// What `readiness` of the lowest transport says of the stream's end, if it says it all.
@@ -62,6 +65,8 @@ protocol Transport: AnyObject {
     /// How the stream ends, if that has come and no unread byte stands before it: what the lowest
     /// transport cannot see, looked for without reading.
     func lookAhead() -> ConnectionEnd?
+    /// Whether what was just asked stopped before all had been looked at, to give others a turn.
+    var needsTurn: Bool { get }
     /// What the end of the stream, once read, says of how the connection ended; `nil` if that will be
     /// known later.
     var endOfStream: ConnectionEnd? { get }
@@ -72,13 +77,14 @@ protocol Transport: AnyObject {
 extension Transport {
     var failure: EndpointError? { nil }
     var hasSealedBytes: Bool { false }
-    var hasOwnEnd: Bool { false }
     var lingers: Bool { false }
     var endOfStream: ConnectionEnd? { .peerClosed }
     func lookAhead() -> ConnectionEnd? { nil }
     func end(afterFailure error: EndpointError) -> ConnectionEnd? {
         error.code == .truncated ? .truncated : .failed(error)
     }
+    var needsTurn: Bool { false }
+    func sayGoodbye() -> Transfer { .moved(0) }
 }
 
 /// The lowest transport: knows what its descriptor is ready for, and is registered with a loop.

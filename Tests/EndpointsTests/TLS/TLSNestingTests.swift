@@ -12,14 +12,26 @@ struct TLSNestingTests {
     private struct Ends {
         let client: Connection
         let server: Connection
-        let relaying: Task<(forward: Int, backward: Int), any Error>
+        let relaying: Task<Void, any Error>
+        /// Whether the stream on the wire has ended in our direction.
+        let hasSeenEnd = Lock(false)
 
         init(hasPrefix: Bool) async throws {
             let (near, far) = try await SocketPair.make()
             var (client, middle) = try await TLSTesting.upgrade(near, far)
             if hasPrefix { client = try await client.withPrefix() }
             let (passage, end) = Connection.memoryPair()
-            relaying = Task { [middle] in try await relay(between: middle, and: passage) }
+            relaying = Task { [middle, hasSeenEnd] in
+                async let back: Void = {
+                    for try await chunk in passage { try await middle.write(chunk) }
+                    await middle.close()
+                }()
+                for try await chunk in middle { try await passage.write(chunk) }
+                hasSeenEnd.withLock { $0 = true }
+                try await passage.closeWrite()
+                try await back
+                await passage.close()
+            }
             (self.client, server) = try await TLSTesting.upgrade(client, end)
         }
 
@@ -33,7 +45,7 @@ struct TLSNestingTests {
         }
     }
 
-    @Test("an end is that of each layer, the inner one's first", arguments: [true, false])
+    @Test("half-closing ends the layer within, and no other", arguments: [true, false])
     func halfClose(hasPrefix: Bool) async throws {
         let ends = try await Ends(hasPrefix: hasPrefix)
         try await ends.client.write("question".utf8)
@@ -44,10 +56,38 @@ struct TLSNestingTests {
         try await ends.server.closeWrite()
         #expect(try await ends.client.read(exactly: 6) == Array("answer".utf8))
         #expect(try await ends.client.read(atMost: 1) == nil)
-        // The layer within has ended in both directions; the one on the wire has in ours.
+        #expect(ends.hasSeenEnd.withLock { $0 } == false)
+        // Now both layers end, each in order.
+        await ends.client.close()
         await ends.server.close()
         try await ends.relayed()
-        await ends.client.close()
+        #expect(ends.hasSeenEnd.withLock { $0 })
+    }
+
+    @Test("a peer that ends all at the first end on the wire cuts nothing off")
+    func eagerPeer() async throws {
+        let (near, far) = try await SocketPair.make()
+        let (wire, middle) = try await TLSTesting.upgrade(near, far)
+        let (passage, end) = Connection.memoryPair()
+        // As RFC 5246, section 7.2.1, asks of a peer of TLS 1.2.
+        let there = Task {
+            for try await chunk in middle { try await passage.write(chunk) }
+            await middle.close()
+        }
+        let back = Task { for try await chunk in passage { try await middle.write(chunk) } }
+        let (client, server) = try await TLSTesting.upgrade(wire, end)
+        try await client.write("question".utf8)
+        try await client.closeWrite()
+        #expect(try await server.read(exactly: 8) == Array("question".utf8))
+        #expect(try await server.read(atMost: 1) == nil)
+        let answer = pattern(300_000)
+        async let sent: Void = server.write(answer)
+        #expect(try await client.read(exactly: answer.count) == answer)
+        try await sent
+        await client.close()
+        try await there.value
+        await server.close()
+        _ = await back.result
     }
 
     @Test("closing truncates no layer", arguments: [true, false])

@@ -1,0 +1,71 @@
+import COpenSSL
+import EventLoop
+import Testing
+
+@testable import Endpoints
+
+/// Records that carry nothing for whoever reads.
+@Suite("A TLS peer that sends what is no data", .certificates, .timeLimit(.minutes(1)))
+struct TLSFloodTests {
+    @Test("a read that gets nothing out of it gives the others a turn")
+    func turns() async throws {
+        let (client, server) = try await TLSTesting.pair()
+        try await client.changeKeys(times: 1_800)
+        try await client.write("data".utf8)
+        let (turns, bytes) = try await server.readsUntilData()
+        #expect(turns > 0)
+        #expect(bytes == Array("data".utf8))
+        await client.close()
+        await server.close()
+    }
+
+    @Test("what comes behind it is read", arguments: [0, 1, 2])
+    func data(layers: Int) async throws {
+        var (client, server) = try await TLSTesting.pair()
+        for _ in 0..<layers { (client, server) = try await TLSTesting.upgrade(client, server) }
+        let reading = Task { [server] in try await server.read(exactly: 4) }
+        for _ in 0..<3 { try await client.changeKeys(times: 500) }
+        try await client.write("data".utf8)
+        #expect(try await reading.value == Array("data".utf8))
+        await client.close()
+        await server.close()
+    }
+
+    @Test("an end behind it is noticed by those who wait for it")
+    func end() async throws {
+        let (client, server) = try await TLSTesting.pair()
+        try await client.changeKeys(times: 1_800)
+        try await client.closeWrite()
+        guard case .peerClosed = try await server.ended() else {
+            Issue.record("another end")
+            return
+        }
+        #expect(try await server.read(atMost: 1) == nil)
+        await client.close()
+        await server.close()
+    }
+}
+
+extension Connection {
+    /// Sends key updates (RFC 8446, section 4.6.3) that ask for no answer.
+    fileprivate func changeKeys(times: Int) throws {
+        let tls = try #require(transport as? TLSTransport)
+        for _ in 0..<times {
+            endpoints_clear_errors()
+            try #require(SSL_key_update(tls.ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1)
+            try #require(SSL_do_handshake(tls.ssl) == 1)
+        }
+    }
+
+    /// Reads the transport till there are bytes; answers how often it asked for a turn meanwhile.
+    fileprivate func readsUntilData() throws -> (turns: Int, bytes: [UInt8]) {
+        var buffer = [UInt8](repeating: 0, count: 64)
+        var turns = 0
+        while true {
+            let transfer = buffer.withUnsafeMutableBytes { transport.read(into: $0) }
+            if transfer.isMoved { return (turns, Array(buffer[..<transfer.rawValue])) }
+            try #require(transfer == .needsTurn)
+            turns += 1
+        }
+    }
+}
