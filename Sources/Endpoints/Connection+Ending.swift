@@ -147,9 +147,14 @@ extension Connection {
         case .closing: return false
         case .open: break
         }
-        guard !writeObstacles.contains(.writing), isPlain else { return false }
+        guard !writeObstacles.contains(.writing) else { return false }
         let isBroken = extras?.isBroken == true
-        if !isBroken && !hasReadEnd && base.unreadCount > 0 { return false }
+        if !isBroken {
+            if mustLinger { return false }
+            if !isPlain, extras?.writeFailure == nil, transport.sayGoodbye().wouldBlock {
+                return false
+            }
+        }
         endNow(.closed, reset: isBroken)
         return true
     }
@@ -204,10 +209,14 @@ extension Connection {
         }
     }
 
+    /// Whether closing now could destroy what we sent.
+    private nonisolated var mustLinger: Bool {
+        !hasReadEnd && (transport.lingers || base.unreadCount > 0)
+    }
+
     /// Drops what the peer still sends, up to its end, a mebibyte, or a second.
     private func linger() async {
-        guard phase == .closing, !hasReadEnd else { return }
-        guard transport.lingers || base.unreadCount > 0 else { return }
+        guard phase == .closing, mustLinger else { return }
         base.shutDownWrite()
         abort(after: Self.lingerLimit, reset: false)
         var left = Self.mostDiscarded

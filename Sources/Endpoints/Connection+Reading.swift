@@ -264,7 +264,7 @@ extension Connection {
     ///
     /// Not in here: to enter an async method is an executor check, at which a task that does not
     /// prefer the loop is queued anew. An event or another reader could come before the gate is closed.
-    func waitAtReadGate() async {
+    nonisolated(nonsending) func waitAtReadGate() async {
         await wait(at: readGate)
         endReadWait()
     }

@@ -35,14 +35,18 @@ extension Connection {
     /// Waits at `gate`, which the caller has just closed, until somebody wakes it or the task is
     /// cancelled.
     ///
-    /// On the loop.
-    func wait(at gate: Gate) async {
+    /// On the loop, by a caller that is isolated to the connection.
+    nonisolated(nonsending) func wait(at gate: Gate) async {
         // A wait that was cancelled before it began leaves no closed gate.
         defer { wake(gate) }
         if ownsCurrentTask {
             if !isCallerCancelled { await gate.pass() }
             return
         }
+        await waitUnwatched(at: gate)
+    }
+
+    private func waitUnwatched(at gate: Gate) async {
         await withTaskCancellationHandler {
             // By way of self: a closure that does not capture it is not isolated to this actor, and
             // would leave the loop.
@@ -81,20 +85,6 @@ extension Connection {
         for gate in extras.endWaiters { wake(gate) }
         for gate in extras.closeWaiters { wake(gate) }
         extras.successor?.wakeAll()
-    }
-
-    /// Runs `body` as the owner of the connection: its waits need no cancellation handler each.
-    func withOwner<Result>(_ body: (isolated Connection) async throws -> Result) async rethrows
-        -> Result
-    {
-        guard owner == 0 else { return try await body(self) }
-        own()
-        defer { disown() }
-        return try await withTaskCancellationHandler {
-            try await body(self)
-        } onCancel: {
-            loop.run { self.noteCancellation() }
-        }
     }
 
     /// The owner was cancelled.

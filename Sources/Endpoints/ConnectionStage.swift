@@ -16,12 +16,13 @@ struct ConnectionStage: Sendable {
     let timeout: Duration?
     /// What a client does to get through it; `nil` if nobody has said.
     let client: ClientWrapper?
-    let body: @Sendable (Connection) async throws -> Connection
+    /// Runs on the connection's loop, isolated to it.
+    let body: nonisolated(nonsending) @Sendable (Connection) async throws -> Connection
     /// Whether it tells where the connection really comes from.
     var namesSource = false
 
     /// Runs the stage on a connection; whatever it throws names the stage and the peer.
-    func run(_ connection: Connection) async throws -> Connection {
+    nonisolated(nonsending) func run(_ connection: Connection) async throws -> Connection {
         guard let timeout else { return try await body(connection) }
         do {
             return try await withTimeout(timeout) { try await body(connection) }
@@ -48,13 +49,14 @@ extension EndpointContext {
     ///   - timeout: How long it may take; `nil` for a step that keeps time by itself.
     ///   - client: Makes the endpoint by which a client gets through this step, for
     ///     ``Listener/clientEndpoints``.
-    ///   - body: Makes the connection ready: the same one, or one made from it.
+    ///   - body: Makes the connection ready, on its loop: the same one, or one made from it.
     /// - Returns: The context, with this step behind those that it has already.
     public func preparing(
         _ name: String,
         timeout: Duration? = .seconds(10),
         client: ClientWrapper? = nil,
-        _ body: @escaping @Sendable (Connection) async throws -> Connection
+        _ body:
+            nonisolated(nonsending) @escaping @Sendable (Connection) async throws -> Connection
     ) -> EndpointContext {
         var context = self
         let stage = ConnectionStage(name: name, timeout: timeout, client: client, body: body)

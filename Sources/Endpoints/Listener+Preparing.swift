@@ -88,8 +88,7 @@ extension Listener {
         let id = entry.id
         let (stages, sources) = (preparations.stages, preparations.sources)
         entry.task = Task(executorPreference: connection.loop) {
-            let outcome = await connection.run(stages, admittedBy: sources)
-            await self.finishPreparing(id, outcome)
+            await connection.prepare(stages, admittedBy: sources, as: id, of: self)
         }
     }
 
@@ -108,9 +107,11 @@ extension Listener {
         )
     }
 
-    private func finishPreparing(_ id: Int, _ outcome: Result<Connection, any Error>)
-        async
-    {
+    /// On the loop.
+    fileprivate nonisolated func finishPreparing(
+        _ id: Int,
+        _ outcome: Result<Connection, any Error>
+    ) {
         guard let preparations,
             let index = preparations.underWay.firstIndex(where: { $0.id == id })
         else {
@@ -158,29 +159,40 @@ extension Listener {
 }
 
 extension Connection {
-    /// Runs stages, each on what the one before made; resets the connection when one throws, or its
-    /// source connects too often.
-    fileprivate func run(
+    /// Runs stages, and tells the listener; resets the connection when one throws, or its source
+    /// connects too often.
+    ///
+    /// Who cancels the task aborts the connection, too, so no wait needs a handler for that.
+    fileprivate func prepare(
         _ stages: [ConnectionStage],
-        admittedBy sources: SourceGuard?
-    ) async -> Result<Connection, any Error> {
+        admittedBy sources: SourceGuard?,
+        as id: Int,
+        of listener: Listener
+    ) async {
+        own()
+        let outcome: Result<Connection, any Error>
         do {
-            return .success(
-                try await withOwner { connection in
-                    var current: Connection = connection
-                    let isNamed = stages.contains { $0.namesSource }
-                    if !isNamed { try current.check(sources) }
-                    for stage in stages {
-                        current = try await stage.run(current)
-                        if stage.namesSource { try current.check(sources) }
-                    }
-                    return current
-                }
-            )
+            outcome = .success(try await run(stages, admittedBy: sources))
         } catch {
             abort()
-            return .failure(error)
+            outcome = .failure(error)
         }
+        disown()
+        listener.loop.run { listener.finishPreparing(id, outcome) }
+    }
+
+    /// Runs stages, each on what the one before made.
+    private nonisolated(nonsending) func run(
+        _ stages: [ConnectionStage],
+        admittedBy sources: SourceGuard?
+    ) async throws -> Connection {
+        var current = self
+        if !stages.contains(where: \.namesSource) { try current.check(sources) }
+        for stage in stages {
+            current = try await stage.run(current)
+            if stage.namesSource { try current.check(sources) }
+        }
+        return current
     }
 
     nonisolated func check(_ sources: SourceGuard?) throws {

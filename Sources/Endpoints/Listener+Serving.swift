@@ -52,9 +52,7 @@ extension Listener {
                     session.insert(connection)
                     connection.limitTime(to: limits)
                     group.addTask(executorPreference: connection.loop) {
-                        await connection.run(handler)
-                        session.remove(connection)
-                        self.noteClosed()
+                        await connection.run(handler, in: session, of: self)
                     }
                 }
                 if Task.isCancelled { await close() }
@@ -138,7 +136,7 @@ extension Listener {
     /// A descriptor was given back: an exhausted listener need not wait any longer.
     ///
     /// On any loop.
-    private nonisolated func noteClosed() {
+    fileprivate nonisolated func noteClosed() {
         guard isPausing.load(ordering: .relaxed) else { return }
         loop.run { self.endPause() }
     }
@@ -149,7 +147,11 @@ extension Connection {
     ///
     /// Its frame stays small: with those of the handler and of a read it must fit the task's first slab
     /// of memory, or every idle connection holds a second.
-    func run(_ handler: @Sendable (isolated Connection) async throws -> Void) async {
+    fileprivate func run(
+        _ handler: @Sendable (isolated Connection) async throws -> Void,
+        in session: ServeSession,
+        of listener: Listener
+    ) async {
         own()
         observeHandler()
         do {
@@ -160,6 +162,8 @@ extension Connection {
         disown()
         await closeShielded()
         endLife()
+        session.remove(self)
+        listener.noteClosed()
     }
 
     /// Logs what a handler threw.

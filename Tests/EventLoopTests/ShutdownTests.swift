@@ -9,10 +9,10 @@ struct ShutdownTests {
     func nothingLeft() async {
         // A process of its own: others would make loops meanwhile.
         await #expect(processExitsWith: .success) {
-            // Dispatch, which joins the threads, has descriptors of its own from its first use on.
+            let groups = 20
             await EventLoopGroup(loopCount: 1).shutdown()
             let before = openDescriptorCount()
-            for _ in 0..<20 {
+            for _ in 0..<groups {
                 let group = EventLoopGroup(loopCount: 3)
                 #expect(threadNames(beginningWith: "endpoints-").count == 3)
                 await Resident(group.next()).increment()
@@ -25,7 +25,9 @@ struct ShutdownTests {
                 }
                 #expect(threadNames(beginningWith: "endpoints-") == [])
             }
-            #expect(openDescriptorCount() == before)
+            // Dispatch, which joins the threads, opens a few of its own when it likes; a group that left
+            // one would leave as many as there were groups.
+            #expect(openDescriptorCount() - before < groups)
         }
     }
 

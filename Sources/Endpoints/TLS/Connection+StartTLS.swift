@@ -87,7 +87,10 @@ extension Connection {
         return successor
     }
 
-    private func shakeHands(_ tls: TLSTransport, timeout: Duration?) async throws {
+    private nonisolated(nonsending) func shakeHands(
+        _ tls: TLSTransport,
+        timeout: Duration?
+    ) async throws {
         let deadline = timeout.map { loop.now &+ $0.nanosecondsClamped }
         let timer = deadline.map { deadline in
             loop.schedule(at: deadline) { self.wake(self.readGate) }
@@ -129,7 +132,7 @@ extension Connection {
 
     /// Gives the peer time to read why: closing with bytes unread would reset the connection, and
     /// take our alert with it.
-    private func lingerAfterAlert() async {
+    private nonisolated(nonsending) func lingerAfterAlert() async {
         base.shutDownWrite()
         let deadline = loop.now &+ Self.lingerLimit / 2
         let timer = loop.schedule(at: deadline) { self.wake(self.readGate) }

@@ -159,3 +159,18 @@ func onLoop<Result: Sendable>(
         loop.runOutsideJob { continuation.resume(returning: body()) }
     }
 }
+
+extension Connection {
+    /// Runs `body` as `serve` runs a handler: watched from outside, so that no wait needs a handler.
+    func withOwner<Result>(
+        _ body: (isolated Connection) async throws -> Result
+    ) async rethrows -> Result {
+        own()
+        defer { disown() }
+        return try await withTaskCancellationHandler {
+            try await body(self)
+        } onCancel: {
+            loop.run { self.noteCancellation() }
+        }
+    }
+}
