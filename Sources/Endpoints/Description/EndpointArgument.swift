@@ -16,7 +16,7 @@ public struct EndpointArgument<Root>: Sendable {
     /// Other names that are read as this one.
     public let aliases: [String]
     /// Its place among the arguments given without a name, from 0; `nil` if it needs its name.
-    public let position: Int?
+    public internal(set) var position: Int?
     /// Whether a string must give it.
     public let isRequired: Bool
     /// What it means, in a few words.

@@ -95,13 +95,12 @@ extension KindReader {
 
     func tooMany(_ argument: Argument) -> EndpointStringError {
         if let error = unescapedAddress() { return error }
-        let names = declared.filter { $0.position != nil }
-            .sorted { ($0.position ?? 0) < ($1.position ?? 0) }.map(\.name)
+        let names = declared.indices.compactMap { Kind.argumentName(at: $0, in: description) }
         let allowed =
             names.isEmpty
             ? "without a name it takes none"
             : "without a name it takes \(names.joined(separator: ", "))"
-        let named = declared.filter { $0.position == nil }.map(\.name)
+        let named = declared.map(\.name).filter { !names.contains($0) }
         let others =
             named.isEmpty ? nil : "the others need their names: \(named.joined(separator: ", "))"
         return description.error(

@@ -22,7 +22,7 @@ public struct TLSClientEndpoint: ClientEndpoint, EndpointKind {
     public static let summary = "connects over TLS, and verifies the peer"
     /// The arguments of the string.
     public static let arguments: [EndpointArgument<TLSClientEndpoint>] =
-        clientArguments + ownArguments + securityArguments
+        positioned(clientArguments + ownArguments) + securityArguments
 
     /// The host: a name or an address literal, and what the peer must prove to be.
     ///
@@ -67,6 +67,21 @@ public struct TLSClientEndpoint: ClientEndpoint, EndpointKind {
         self.host = HostName.canonical(host)
         self.port = port
         self.configuration = configuration
+    }
+
+    /// The arguments in their places, which only this of the clients' kinds has for more than two.
+    private static func positioned(
+        _ arguments: [EndpointArgument<TLSClientEndpoint>]
+    ) -> [EndpointArgument<TLSClientEndpoint>] {
+        let names = [
+            "host", "port", "timeout", "bindAddress", "certificate", "privateKey", "trustRoots",
+            "endpoint",
+        ]
+        return arguments.map {
+            var argument = $0
+            argument.position = names.firstIndex(of: argument.name)
+            return argument
+        }
     }
 
     private static var ownArguments: [EndpointArgument<TLSClientEndpoint>] {

@@ -19,6 +19,13 @@ struct TLSEndpointTests {
             ("tls:h:1:alpn=h2,http/1.1", "tls:host=h:port=1:alpn=h2,http/1.1"),
             ("tls:h:1:minimumVersion=1.3", "tls:host=h:port=1:minimumVersion=1.3"),
             ("tls:h:1:minimumVersion=1.2:resume=1", "tls:host=h:port=1"),
+            ("tls:h:1:9", "tls:host=h:port=1:timeout=9"),
+            (
+                "tls:h:1:9:192.0.2.1:/c:/k:/ca",
+                "tls:host=h:port=1:timeout=9:bindAddress=192.0.2.1:certificate=/c:privateKey=/k"
+                    + ":trustRoots=/ca"
+            ),
+            ("tls:host=h:1", "tls:host=h:port=1"),
             (
                 "ssl:host=twistedmatrix.com:port=443:caCertsDir=/etc/ssl/certs",
                 "ssl:host=twistedmatrix.com:port=443:caCertsDir=/etc/ssl/certs"
@@ -78,6 +85,7 @@ struct TLSEndpointTests {
             ("ssl:443:alpn=" + String(repeating: "a", count: 256), "1 to 255 bytes"),
             ("tls:443:endpoint=[unix:/a]", "has no effect with an endpoint"),
             ("tls:443:/somewhere", "too many arguments"),
+            ("tls:443:/somewhere", "without a name it takes port\n"),
         ]
     )
     func refusedServers(text: String, words: String) {
@@ -95,6 +103,11 @@ struct TLSEndpointTests {
             ("tls:h:1:ciphers=nonsense", "\"nonsense\" means nothing to OpenSSL"),
             ("tls:h:1:alpn=h2," + String(repeating: "a", count: 256), "1 to 255 bytes"),
             ("tls:h:1:pins=abc", "SHA-256 of a public key"),
+            ("tls:h:1:1.1.1", "argument \"timeout\" of \"tls\": \"1.1.1\" is not a number"),
+            ("tls:2001:db8::1:443", "write [2001:db8::1] or 2001\\:db8\\:\\:1"),
+            ("tls:::1:443", "the colons of the IPv6 address are not escaped"),
+            ("tls:h:1:9:192.0.2.1:/c:/k:/ca:tcp:h:2", "of the nested endpoint are not escaped"),
+            ("tls:h:1:9:192.0.2.1:/c:/k:/ca:[tcp:h:2]:x", "too many arguments"),
         ]
     )
     func refusedClients(text: String, words: String) {
