@@ -108,25 +108,13 @@ struct ConnectSession {
             var error = await join(stdio)
             await stdio.close()
             // A program that takes no more has exited, or will: its status says why.
-            if error.map(Self.isBrokenPipe) ?? true {
-                error = await failureAtEnd() ?? error
+            if stop.reason == nil, error.map(Self.isBrokenPipe) ?? true {
+                error = await connection.failureAtEnd() ?? error
             }
             return error.map { .failure($0) } ?? .success(())
         } catch {
             return .failure(error)
         }
-    }
-
-    /// What became of the peer after its stream had ended: a program exits with a status.
-    private func failureAtEnd() async -> (any Error)? {
-        guard stop.reason == nil else { return nil }
-        let end = try? await withTimeout(Self.exitTime) {
-            // It may wait for the end of its input.
-            try? await connection.closeWrite()
-            return try await connection.ended()
-        }
-        if case .failed(let error) = end { return error }
-        return nil
     }
 
     private func join(_ stdio: Connection) async -> (any Error)? {
@@ -194,9 +182,6 @@ struct ConnectSession {
         }
         return sendError
     }
-
-    /// How long a program may take to exit when its output has ended.
-    private static var exitTime: Duration { .seconds(5) }
 
     /// How long an input may give nothing before it is left, once the peer has ended.
     private static var idleTime: Duration { .milliseconds(500) }

@@ -38,7 +38,10 @@ struct RelayCommand: AsyncParsableCommand {
                 if error is CancellationError { throw error }
                 return await run.tell(of: error, from: connection.remoteAddress)
             }
-            do { try await relay(between: connection, and: other) } catch {
+            do {
+                try await relay(between: connection, and: other)
+                if run.servesStdio, let error = await other.failureAtEnd() { throw error }
+            } catch {
                 other.abort()
                 throw error
             }

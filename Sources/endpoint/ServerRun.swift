@@ -18,6 +18,8 @@ struct ServerRun: Sendable {
     /// Set if standard input and output are served: why that came to nothing.
     private let failure: FirstFailure?
     private let isJSON: Bool
+    /// Whether standard input and output are served.
+    var servesStdio: Bool { failure != nil }
     private let stop: StopRequest
     private let drain: Duration
     private let hangUps: AsyncStream<Void>

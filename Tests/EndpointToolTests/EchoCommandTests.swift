@@ -134,6 +134,7 @@ struct EchoCommandTests {
         arguments: [
             (["echo", "haproxy:from=unix:stdio:"], "may send a header"),
             (["relay", "stdio:", "process:/no/such/program"], "no such file or directory"),
+            (["relay", "stdio:", "process:sh:[-c 'cat >/dev/null; exit 3']"], "with status 3"),
         ]
     )
     func failedStdio(command: [String], reason: String) async throws {
