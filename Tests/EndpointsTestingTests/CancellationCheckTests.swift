@@ -40,7 +40,8 @@ struct CancellationCheckTests {
                 await Task { for await _ in stream {} }.value
             }
         } throws: { error in
-            "\(error)" == "cancelled at suspension 0: not returned after 0.02 seconds"
+            let limit = TestPatience.limit(.milliseconds(20))
+            return "\(error)" == "cancelled at suspension 0: not returned after \(limit)"
         }
         continuation.finish()
     }
