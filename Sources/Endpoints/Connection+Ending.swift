@@ -59,7 +59,9 @@ extension Connection {
     ///
     /// Never throws, and may be called any number of times; each returns when the descriptor is
     /// closed. After a write that was cut off the peer gets a reset, since an orderly end would
-    /// pretend that the stream was whole.
+    /// pretend that the stream was whole. Where closing at once might destroy what the peer has not
+    /// read yet (its own bytes are unread, or over TLS it has not ended) the peer's end is waited for,
+    /// a second at most.
     ///
     /// Cancellation: aborts, and returns at once.
     public nonisolated(nonsending) func close() async {

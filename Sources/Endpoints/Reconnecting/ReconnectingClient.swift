@@ -16,7 +16,8 @@ import Synchronization
 ///
 /// A client that was started works, and keeps itself alive, until it is stopped: call ``stop(within:)``,
 /// or use ``run()`` or ``withReconnectingClient(_:in:retry:clock:random:prepare:body:)``, whose end
-/// is the client's. It may be started again.
+/// is the client's. It may be started again. The end of the last reference to it ends nothing: a variable
+/// lives to its last use, and that is the start, where `prepare` hands the instances on.
 ///
 /// After Twisted's `ClientService`.
 public actor ReconnectingClient<Instance: Sendable>: CustomStringConvertible {

@@ -80,6 +80,23 @@ struct ReconnectingLoopbackTests {
         await listener.close()
     }
 
+    @Test("a client that nobody holds any more goes on until it is stopped")
+    func dropped() async throws {
+        let listener = try await listen()
+        let endpoint = try #require(listener.clientEndpoints.first)
+        weak var dropped: ReconnectingClient<Void>?
+        do {
+            let client = ReconnectingClient(endpoint, retry: .constant(.zero)) { _ in }
+            dropped = client
+            await client.start()
+        }
+        var accepted = listener.makeAsyncIterator()
+        for _ in 0..<3 { await (try #require(await accepted.next())).close() }
+        let client = try #require(dropped)
+        await client.stop()
+        await listener.close()
+    }
+
     @Test("the last bytes of a server that goes away are read")
     func lastBytes() async throws {
         let listener = try await listen()
