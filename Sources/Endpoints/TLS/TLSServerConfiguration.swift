@@ -12,6 +12,8 @@ public struct TLSServerConfiguration: Sendable {
     /// A directory of PEM files with more of them, each key matched to its certificate; `nil` for none.
     ///
     /// All files whose names end in `.pem`, also in directories below.
+    /// When they are read again, a pair of which only half is there, or fits, stays what it was, with a
+    /// warning.
     public var directory: String? { didSet { renew() } }
     /// Gives the passphrase of encrypted keys; never asked for on a terminal.
     public var passphrase: PassphraseProvider? { didSet { renew() } }

@@ -101,8 +101,11 @@ extension Transfer {
 }
 
 /// Sealed bytes that the inner transport has not taken yet: a block of the loop's, more when needed.
+///
+/// Little, such as the tickets of a server that has nothing to say yet, has little memory.
 struct OutgoingRecords {
     private static let most = 1 << 20
+    private static let little = 4096
 
     private var memory: UnsafeMutableRawPointer?
     private var capacity = 0
@@ -129,7 +132,7 @@ struct OutgoingRecords {
     private mutating func makeRoom(for count: Int) -> Bool {
         let held = end - start
         guard held + count <= Self.most else { return false }
-        var wanted = BlockPool.blockSize
+        var wanted = held + count <= Self.little ? Self.little : BlockPool.blockSize
         while wanted < held + count { wanted *= 2 }
         let made: UnsafeMutableRawPointer
         if wanted == BlockPool.blockSize {
