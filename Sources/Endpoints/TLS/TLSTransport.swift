@@ -27,7 +27,7 @@ final class TLSTransport: Transport {
     static let mostGathered = 65_024
     /// A record takes two; whoever sends nothing but key updates or tickets gets others to wait no
     /// longer than for these.
-    private static let readsPerTurn = 3
+    static let readsPerTurn = 3
     private static let handshakeReadsPerTurn = 16
 
     let inner: any Transport
@@ -44,14 +44,14 @@ final class TLSTransport: Transport {
 
     private(set) var failure: EndpointError?
     /// The answer of every further read: the peer's end, or what went wrong.
-    private var readEnd: Transfer?
-    private var writeEnd: Transfer?
+    var readEnd: Transfer?
+    var writeEnd: Transfer?
     private(set) var isUp = false
-    private var hasSentEnd = false
+    var hasSentEnd = false
     /// How many bytes of the caller's write are sealed in `outgoing`.
-    private var sealedCount = 0
+    var sealedCount = 0
     /// `outgoing` holds a server's tickets, which travel with what is sent first.
-    private var holdsTickets = false
+    var holdsTickets = false
 
     /// How often one call may still ask the inner transport for bytes; below 0 it was stopped.
     var readsLeft = 0
@@ -251,12 +251,12 @@ final class TLSTransport: Transport {
     }
 
     /// Sends what no write will: the reader is about to wait, perhaps for an answer to it.
-    private func beginWaiting() {
+    func beginWaiting() {
         if !outgoing.isEmpty && sealedCount == 0 { _ = flush() }
     }
 
     /// Sends what is sealed; `nil` when all of it has left.
-    private func flush() -> Transfer? {
+    func flush() -> Transfer? {
         holdsTickets = false
         while innerWriteFailure == nil, !outgoing.isEmpty {
             let transfer = inner.write(outgoing.bytes)
@@ -275,59 +275,6 @@ final class TLSTransport: Transport {
         return failed
     }
 
-    // MARK: the end
-
-    var needsTurn: Bool { readsLeft < 0 }
-
-    /// Sends close_notify (RFC 8446, section 6.1); the peer may go on sending.
-    ///
-    /// The layer below stays open, TCP as well as TLS: it carries what the peer still sends, and there
-    /// are peers that take its end in one direction for both (RFC 5246, section 7.2.1).
-    func closeWrite() -> Transfer {
-        if !holdsTickets, let blocked = flush(), blocked.wouldBlock { return blocked }
-        sealedCount = 0
-        if !hasSentEnd && isUp && writeEnd == nil {
-            hasSentEnd = true
-            endpoints_clear_errors()
-            _ = SSL_shutdown(ssl)
-            if let blocked = flush(), blocked.wouldBlock { return blocked }
-        }
-        return .moved(0)
-    }
-
-    /// TLS in TLS ends layer by layer from within, so that to no layer of the peer ours looks cut off.
-    func sayGoodbye() -> Transfer {
-        let transfer = closeWrite()
-        return transfer.wouldBlock ? transfer : inner.sayGoodbye()
-    }
-
-    func end(after readiness: Readiness) -> ConnectionEnd? {
-        guard isUp, let end = inner.end(after: readiness) else { return nil }
-        guard case .peerClosed = end else { return end }
-        // The inner stream is over; whether ours was, only what came last can tell.
-        // Before bytes that are unread: who reads them will learn how the stream behind them ended.
-        return lookAhead(past: end, or: end)
-    }
-
-    func lookAhead() -> ConnectionEnd? { lookAhead(past: nil, or: .peerClosed) }
-
-    private func lookAhead(past unread: ConnectionEnd?, or end: ConnectionEnd) -> ConnectionEnd? {
-        readsLeft = Self.readsPerTurn
-        guard isUp, readEnd == nil else { return nil }
-        beginWaiting()
-        var byte: UInt8 = 0
-        var count = 0
-        endpoints_clear_errors()
-        let result = SSL_peek_ex(ssl, &byte, 1, &count)
-        if result == 1 { return unread }
-        let answer = outcome(of: result, during: .read)
-        if answer.wouldBlock || answer == .needsTurn { return nil }
-        readEnd = answer
-        if answer == .moved(0) { return .peerClosed }
-        guard let failure else { return end }
-        return failure.code == .truncated ? .truncated : .failed(failure)
-    }
-
     // MARK: what OpenSSL answers
 
     enum Call {
@@ -337,7 +284,7 @@ final class TLSTransport: Transport {
     }
 
     /// Turns a result that is not success into an answer; right after the call, nothing between.
-    private func outcome(of result: Int32, during call: Call) -> Transfer {
+    func outcome(of result: Int32, during call: Call) -> Transfer {
         switch SSL_get_error(ssl, result) {
         case SSL_ERROR_WANT_READ: return readsLeft < 0 ? .needsTurn : .needsReadable
         case SSL_ERROR_WANT_WRITE: return .needsWritable
