@@ -22,8 +22,10 @@ extension Connection {
     ///
     /// Cancellation: while an earlier write drains nothing is sent, and calling again is safe.
     ///
-    /// - Throws: `CancellationError`, or ``EndpointError``: `connectionReset` if the peer is gone,
-    ///   `partialWrite` after a write that was cut off, `closed` after ``close()``.
+    /// That the peer has reset the connection is told by the next read.
+    ///
+    /// - Throws: `CancellationError`, or ``EndpointError``: `partialWrite` after a write that was cut
+    ///   off, the error of one that failed, `closed` after ``close()``.
     public nonisolated(nonsending) func closeWrite() async throws {
         try await isolatedCloseWrite()
     }

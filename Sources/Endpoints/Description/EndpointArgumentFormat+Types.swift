@@ -261,11 +261,8 @@ extension Duration {
 extension String {
     /// The text with A to Z in lower case and all else as it is.
     var asciiLowercased: String {
-        var view = UnicodeScalarView()
-        for scalar in unicodeScalars {
-            let isUpper = ("A"..."Z").contains(scalar)
-            view.append(isUpper ? Unicode.Scalar(UInt8(scalar.value) + 32) : scalar)
-        }
-        return String(view)
+        let capitals = UInt8(ascii: "A")...UInt8(ascii: "Z")
+        guard utf8.contains(where: capitals.contains) else { return self }
+        return String(decoding: utf8.map { capitals.contains($0) ? $0 + 32 : $0 }, as: UTF8.self)
     }
 }

@@ -186,7 +186,7 @@ struct StringPropertyTests {
             "example.com",
             "[", "]", ":", ":", ":", ":", "\\", "\\:", "=", "//", "0.5", "/a", "@", "\u{301}", "\0",
         ]
-        for _ in 0..<1_000 {
+        for _ in fuzzRounds(1_000) {
             var string = random.chance(3) ? random.text(upTo: 20) : ""
             for _ in 0..<Int.random(in: 0...14, using: &random) { string += random.pick(words) }
             try expectOrderly(string)
@@ -196,7 +196,7 @@ struct StringPropertyTests {
     @Test("a valid string with one scalar changed is read or refused in order")
     func mutations() throws {
         var random = SplitMix(seed: 4)
-        for round in 0..<2_000 {
+        for round in fuzzRounds(2_000) {
             var scalars = Array("\(random.server(depth: round % 4))".unicodeScalars)
             let place = Int.random(in: scalars.indices, using: &random)
             switch round % 3 {
