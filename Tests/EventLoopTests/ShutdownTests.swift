@@ -18,10 +18,11 @@ struct ShutdownTests {
                 await Resident(group.next()).increment()
                 await group.shutdown()
                 // pthread_join returns a moment before the kernel takes the thread off its list.
-                var looks = 0
-                while looks < 1000 && !threadNames(beginningWith: "endpoints-").isEmpty {
+                let limit = ContinuousClock.now + .seconds(10)
+                while ContinuousClock.now < limit,
+                    !threadNames(beginningWith: "endpoints-").isEmpty
+                {
                     sched_yield()
-                    looks += 1
                 }
                 #expect(threadNames(beginningWith: "endpoints-") == [])
             }
