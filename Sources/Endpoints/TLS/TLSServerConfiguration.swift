@@ -47,7 +47,7 @@ public struct TLSServerConfiguration: Sendable {
     ///
     /// Each connection that resumes brings one more. A client that uses a ticket only once
     /// (RFC 8446, appendix C.4) and then opens several connections at a time resumes as many as it has
-    /// tickets; each costs a server some 6 % of a handshake.
+    /// tickets; each costs a server some 7 % of the instructions of a handshake.
     public var ticketCount = 1 { didSet { renew() } }
     /// How long a ticket is good for; `nil` for two hours, or five minutes where clients are verified.
     ///
