@@ -7,7 +7,7 @@ import CEndpoints
 extension EventLoop {
     /// Asks the loop to end: wakes whoever waits on it, runs what is ready, then ends the thread.
     func stop() {
-        run { self.isStopping = true }
+        run { self.state.pointee.isStopping = true }
     }
 
     /// Waits until the thread is gone; blocks, so not on a thread that others need.

@@ -33,6 +33,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         var jobs = JobQueue()
         var timers = TimerQueue()
         var table = DescriptorTable()
+        var isStopping = false
     }
     package static let callsPerJob = 128
     static let jobsPerTurn = 1024
@@ -48,7 +49,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     let state: UnsafeMutablePointer<State>
     /// The loop is at its end: timers fire before their time.
-    package internal(set) var isStopping = false
+    package var isStopping: Bool { state.pointee.isStopping }
     var hasStopped = false
     var thread = pthread_t()
     let isJoined = Lock(false)

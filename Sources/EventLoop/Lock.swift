@@ -6,7 +6,8 @@ import CEndpoints
 // Unchecked: the mutex is what makes it safe.
 package final class Lock<State>: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private var state: State
+    // Not checked: the mutex keeps accesses apart, and who locks it twice waits for himself.
+    @exclusivity(unchecked) private var state: State
 
     package init(_ state: State) {
         self.state = state
