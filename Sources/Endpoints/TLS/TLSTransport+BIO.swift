@@ -15,13 +15,15 @@ extension TLSTransport {
     nonisolated(unsafe) static let bioMethod: OpaquePointer? = endpoints_bio_method(
         { bio, buffer, count, done in
             guard let bio, let done, let data = BIO_get_data(bio) else { return 0 }
-            let transport = Unmanaged<TLSTransport>.fromOpaque(data).takeUnretainedValue()
-            return transport.read(for: bio, buffer, count, done)
+            return Unmanaged<TLSTransport>.fromOpaque(data)._withUnsafeGuaranteedRef {
+                $0.read(for: bio, buffer, count, done)
+            }
         },
         { bio, bytes, count, done in
             guard let bio, let done, let data = BIO_get_data(bio) else { return 0 }
-            let transport = Unmanaged<TLSTransport>.fromOpaque(data).takeUnretainedValue()
-            return transport.write(for: bio, bytes, count, done)
+            return Unmanaged<TLSTransport>.fromOpaque(data)._withUnsafeGuaranteedRef {
+                $0.write(for: bio, bytes, count, done)
+            }
         }
     )
 
@@ -87,7 +89,7 @@ extension TLSTransport {
             }
         }
         if outgoing.append(rest) { return 1 }
-        // A peer that asks again and again and takes no answer.
+        // A peer that asks again and again and takes no answer; see makeRoom.
         done.pointee = 0
         endpoints_bio_retry_write(bio)
         return 0
@@ -100,11 +102,10 @@ extension Transfer {
     }
 }
 
-/// Sealed bytes that the inner transport has not taken yet: a block of the loop's, more when needed.
+/// Sealed bytes that the inner transport has not taken yet, at most a block of the loop's.
 ///
 /// Little, such as the tickets of a server that has nothing to say yet, has little memory.
 struct OutgoingRecords {
-    private static let most = 1 << 20
     private static let little = 4096
 
     private var memory: UnsafeMutableRawPointer?
@@ -131,19 +132,18 @@ struct OutgoingRecords {
 
     private mutating func makeRoom(for count: Int) -> Bool {
         let held = end - start
-        guard held + count <= Self.most else { return false }
-        var wanted = held + count <= Self.little ? Self.little : BlockPool.blockSize
-        while wanted < held + count { wanted *= 2 }
+        guard held + count <= BlockPool.blockSize else { return false }
+        let isLittle = held + count <= Self.little
         let made: UnsafeMutableRawPointer
-        if wanted == BlockPool.blockSize {
-            made = EventLoop.current?.hot.pointee.blocks.take() ?? BlockPool.allocate()
+        if isLittle {
+            made = .allocate(byteCount: Self.little, alignment: 16)
         } else {
-            made = .allocate(byteCount: wanted, alignment: 16)
+            made = EventLoop.current?.hot.pointee.blocks.take() ?? BlockPool.allocate()
         }
         if let memory { made.copyMemory(from: memory + start, byteCount: held) }
         free()
         memory = made
-        capacity = wanted
+        capacity = isLittle ? Self.little : BlockPool.blockSize
         end = held
         return true
     }
@@ -156,12 +156,12 @@ struct OutgoingRecords {
     /// Gives the memory back, and all that it held up.
     mutating func free() {
         if let memory {
-            if capacity == BlockPool.blockSize, let loop = EventLoop.current {
-                loop.hot.pointee.blocks.give(memory)
-            } else if capacity == BlockPool.blockSize {
-                BlockPool.free(memory)
-            } else {
+            if capacity == Self.little {
                 memory.deallocate()
+            } else if let loop = EventLoop.current {
+                loop.hot.pointee.blocks.give(memory)
+            } else {
+                BlockPool.free(memory)
             }
         }
         self = OutgoingRecords()

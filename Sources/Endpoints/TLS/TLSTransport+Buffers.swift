@@ -24,22 +24,37 @@ extension TLSTransport {
     }
 
     private func keepBuffers() {
-        guard let loop = EventLoop.current, bufferTimer == nil else { return }
+        guard let loop = EventLoop.current, bufferWatch == nil else { return }
         endpoints_ssl_set_release(ssl, 0)
-        lookLater(on: loop)
+        let watch = BufferWatch(self)
+        bufferWatch = watch
+        lookLater(watch, on: loop)
     }
 
-    private func lookLater(on loop: EventLoop) {
+    private func lookLater(_ watch: BufferWatch, on loop: EventLoop) {
         callsAtLastLook = calls
-        bufferTimer = loop.schedule(at: loop.now &+ Self.lookInterval) { [weak self] in
-            self?.look(on: loop)
+        _ = loop.schedule(at: loop.now &+ Self.lookInterval) {
+            watch.transport?.look(watch, on: loop)
         }
     }
 
-    private func look(on loop: EventLoop) {
-        bufferTimer = nil
-        if calls != callsAtLastLook || SSL_free_buffers(ssl) == 0 { return lookLater(on: loop) }
+    private func look(_ watch: BufferWatch, on loop: EventLoop) {
+        if calls != callsAtLastLook || SSL_free_buffers(ssl) == 0 {
+            return lookLater(watch, on: loop)
+        }
+        bufferWatch = nil
         endpoints_ssl_set_release(ssl, 1)
         calls = 0
     }
+}
+
+/// What the timer holds of a transport, which leaves it with its end.
+///
+/// Not a weak reference: an object that has had one counts all its references the slow way, 370
+/// instructions a message.
+final class BufferWatch {
+    // Safe: the transport's deinit clears it, and both are touched on the loop's thread only.
+    unowned(unsafe) var transport: TLSTransport?
+
+    init(_ transport: TLSTransport) { self.transport = transport }
 }

@@ -53,11 +53,13 @@ final class TLSTransport: Transport {
     /// `outgoing` holds a server's tickets, which travel with what is sent first.
     var holdsTickets = false
 
-    /// How often one call may still ask the inner transport for bytes; below 0 it was stopped.
+    /// How often one call may still ask the inner transport for bytes; below 0 it was stopped, and may go
+    /// on when others have had their turn.
     var readsLeft = 0
 
     // What the BIO works with.
-    var outgoing = OutgoingRecords()
+    // Not checked: no call from within one of its methods comes back here.
+    @exclusivity(unchecked) var outgoing = OutgoingRecords()
     var isGathering = false
     /// Why the inner transport moves nothing any more.
     var innerReadFailure: Transfer?
@@ -70,7 +72,7 @@ final class TLSTransport: Transport {
     // See TLSTransport+Buffers.
     var calls = 0
     var callsAtLastLook = 0
-    var bufferTimer: LoopTimer?
+    var bufferWatch: BufferWatch?
 
     /// - Throws: ``EndpointError`` if OpenSSL has no memory for it, or refuses the server's name.
     init(
@@ -111,6 +113,7 @@ final class TLSTransport: Transport {
     }
 
     deinit {
+        bufferWatch?.transport = nil
         // The BIO points here: OpenSSL goes first.
         SSL_free(ssl)
         outgoing.free()
@@ -231,8 +234,8 @@ final class TLSTransport: Transport {
     /// What must leave before anything else can; `nil` if nothing stands in the way.
     private func finishEarlierWrite(_ limit: Int) -> Transfer? {
         if let writeEnd { return writeEnd }
-        if outgoing.isEmpty || holdsTickets { return nil }
-        if let blocked = flush() { return blocked }
+        if !outgoing.isEmpty, !holdsTickets, let blocked = flush() { return blocked }
+        // The reader may have sent it meanwhile.
         if sealedCount == 0 { return nil }
         defer { sealedCount = 0 }
         return .moved(min(sealedCount, limit))
@@ -287,10 +290,19 @@ final class TLSTransport: Transport {
     func outcome(of result: Int32, during call: Call) -> Transfer {
         switch SSL_get_error(ssl, result) {
         case SSL_ERROR_WANT_READ: return readsLeft < 0 ? .needsTurn : .needsReadable
-        case SSL_ERROR_WANT_WRITE: return .needsWritable
+        case SSL_ERROR_WANT_WRITE: return makeRoom()
         case SSL_ERROR_ZERO_RETURN where call != .write: return .moved(0)
         default: return fail(during: call)
         }
+    }
+
+    /// OpenSSL must send and has no room for it, here or in a layer below: waits only if there is none
+    /// after a try, for who finds room hears of none later.
+    private func makeRoom() -> Transfer {
+        if let blocked = flush(), blocked.wouldBlock { return blocked }
+        guard base.isWritable else { return .needsWritable }
+        readsLeft = -1
+        return .needsTurn
     }
 
     private func fail(during call: Call) -> Transfer {

@@ -1,3 +1,4 @@
+import CEndpoints
 import COpenSSL
 import EventLoop
 import Testing
@@ -31,6 +32,25 @@ struct TLSFloodTests {
         await server.close()
     }
 
+    @Test("a peer that asks for answers and takes them late is served when it has taken them")
+    func answers() async throws {
+        try await withPair { near, far in
+            // Room for all answers that are kept, once the peer has read: the kernel does not tell then
+            // that there is some left.
+            try await far.perform { try $0.setSendBuffer(200_000) }
+            let (client, server) = try await TLSTesting.upgrade(near, far)
+            async let echo: Void = server.write(server.read(exactly: 4))
+            while await !server.perform({ $0.readerNeedsWritable }) {
+                try await client.changeKeys(times: 50, asking: true)
+                try await client.untilSent(or: server)
+            }
+            async let writing: Void = client.write("data".utf8)
+            #expect(try await client.read(exactly: 4) == Array("data".utf8))
+            try await writing
+            try await echo
+        }
+    }
+
     @Test("an end behind it is noticed by those who wait for it")
     func end() async throws {
         let (client, server) = try await TLSTesting.pair()
@@ -47,14 +67,33 @@ struct TLSFloodTests {
 }
 
 extension Connection {
-    /// Sends key updates (RFC 8446, section 4.6.3) that ask for no answer.
-    fileprivate func changeKeys(times: Int) throws {
+    /// Sends key updates (RFC 8446, section 4.6.3), which ask for an answer or not.
+    fileprivate func changeKeys(times: Int, asking: Bool = false) throws {
         let tls = try #require(transport as? TLSTransport)
+        let kind = asking ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED
         for _ in 0..<times {
             endpoints_clear_errors()
-            try #require(SSL_key_update(tls.ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1)
+            try #require(SSL_key_update(tls.ssl, kind) == 1)
             try #require(SSL_do_handshake(tls.ssl) == 1)
         }
+    }
+
+    fileprivate func setSendBuffer(_ size: Int32) throws {
+        let socket = try #require(transport as? SocketTransport).descriptor
+        let result = endpoints_set_option(socket, SOL_SOCKET, SO_SNDBUF, size)
+        try #require(result == 0)
+    }
+
+    /// Waits until all key updates have left, or `peer` takes no more.
+    fileprivate func untilSent(or peer: Connection) async throws {
+        while try sendsKept(), await !peer.perform({ $0.readerNeedsWritable }) {
+            try await loop.sleep(for: .milliseconds(1))
+        }
+    }
+
+    /// Whether some are left after a try.
+    private func sendsKept() throws -> Bool {
+        try #require(transport as? TLSTransport).flush() != nil
     }
 
     /// Reads the transport till there are bytes; answers how often it asked for a turn meanwhile.
