@@ -22,9 +22,10 @@ import EventLoop
 /// let restart = HotRestart()
 /// let service = ListenerService(restart.endpoint(try serverFromString("tcp:8080"), name: "web")) { … }
 /// // when it listens:
-/// try restart.ready()
+/// restart.ready()
 /// // to restart:
-/// try await restart.startSuccessor()
+/// let successor = try await restart.startSuccessor()
+/// try await SystemdNotifier().mainProcess(successor)  // where systemd runs it
 /// await group.triggerGracefulShutdown()
 /// ```
 ///
@@ -205,7 +206,7 @@ public final class HotRestart: Sendable {
         let shared = try await share()
         var ends: [Int32] = [-1, -1]
         let made = endpoints_pipe(&ends)
-        let ownEnd = OwnedEnd(ends[0])
+        let ownEnd = SuccessorPipe(ends[0])
         var process: Int32 = made
         if made == 0 {
             process = Successor(
@@ -232,7 +233,7 @@ public final class HotRestart: Sendable {
     }
 
     private func waitUntilReady(
-        _ pipe: OwnedEnd,
+        _ pipe: SuccessorPipe,
         _ program: String,
         within timeout: Duration
     ) async throws {
@@ -281,34 +282,4 @@ private struct RestartableEndpoint<Inner: ServerEndpoint>: ServerEndpoint {
 
 extension RestartableEndpoint: ReloadableEndpoint {
     func reload() throws { try (endpoint as? any ReloadableEndpoint)?.reload() }
-}
-
-/// Our end of the pipe by which a successor says that it is ready.
-private final class OwnedEnd: Sendable {
-    private let descriptor: Int32
-
-    init(_ descriptor: Int32) {
-        self.descriptor = descriptor
-        _ = endpoints_set_nonblocking(descriptor)
-    }
-
-    deinit { if descriptor >= 0 { _ = endpoints_close(descriptor) } }
-
-    /// Waits for a byte; false if the other end was closed without.
-    func waitForByte() async throws -> Bool {
-        var byte: UInt8 = 0
-        while true {
-            let count = endpoints_read(descriptor, &byte, 1)
-            if count >= 0 { return count == 1 }
-            guard count == -Int(EAGAIN) else {
-                throw EndpointError(
-                    errno: Int32(count),
-                    operation: "wait for",
-                    endpoint: "successor"
-                )
-            }
-            let loop = EventLoop.current ?? EventLoopGroup.shared.next()
-            _ = try await loop.nextEvent(of: descriptor)
-        }
-    }
 }

@@ -13,7 +13,7 @@ struct Successor {
         var pidText = Array("LISTEN_PID=            ".utf8CString)
         let prefix = "LISTEN_PID=".utf8.count
         let arguments = CStrings([program] + arguments)
-        let environment = CStrings(environment)
+        let environment = CStrings(environment(after: currentEnvironment(), of: getpid()))
         let descriptors = sockets.map(\.descriptor) + [readyPipe]
         return pidText.withUnsafeMutableBufferPointer { pidText in
             guard let text = pidText.baseAddress else { return -EINVAL }
@@ -40,10 +40,19 @@ struct Successor {
 
     /// Ours without what was said to us, and what sd_listen_fds(3) names but for the pid, which only
     /// the child knows.
-    private var environment: [String] {
+    ///
+    /// A watchdog that is ours becomes the successor's: without a pid it is for whoever reads it
+    /// (sd_watchdog_enabled(3)).
+    ///
+    /// - Parameters:
+    ///   - entries: The environment of the process that is succeeded.
+    ///   - process: Its number.
+    /// - Returns: The successor's.
+    func environment(after entries: [String], of process: Int32) -> [String] {
         let replaced = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", variable]
-        let kept = currentEnvironment().filter { entry in
-            !replaced.contains { entry.hasPrefix("\($0)=") }
+        let kept = entries.filter { entry in
+            entry != "WATCHDOG_PID=\(process)"
+                && !replaced.contains { entry.hasPrefix("\($0)=") }
         }
         return kept + [
             "LISTEN_FDS=\(sockets.count)",

@@ -43,10 +43,12 @@ public struct SystemdNotifier: Sendable {
         let socket = environment("NOTIFY_SOCKET").flatMap { $0.isEmpty ? nil : $0 }
         // sd_watchdog_enabled(3): without WATCHDOG_PID it is for whoever reads it.
         let isOurs = environment("WATCHDOG_PID").map { Int32($0) == process } ?? true
-        let limit = environment("WATCHDOG_USEC").flatMap { UInt32($0) }
+        let limit = environment("WATCHDOG_USEC").flatMap { UInt64($0) }
+        // The highest number is systemd's infinity.
+        let isLimit = limit.map { $0 > 0 && $0 < .max } ?? false
         self.init(
             socket: socket,
-            watchdogTimeout: limit.flatMap { isOurs && $0 > 0 ? .microseconds($0) : nil }
+            watchdogTimeout: isOurs && isLimit ? limit.map { .microseconds($0) } : nil
         )
     }
 
@@ -99,13 +101,28 @@ public struct SystemdNotifier: Sendable {
 
     /// Tells that another process is the service's main one from now on: `MAINPID=…`.
     ///
-    /// For a hot restart. The unit needs `NotifyAccess=all`, so that the successor is heard, too.
+    /// For a hot restart. The unit needs `NotifyAccess=all`, so that the successor is heard, too. From
+    /// then on a ``SystemdService`` of this process says nothing more: `STOPPING=1`, from whichever
+    /// process, would have systemd stop the successor as well.
     ///
     /// - Parameter process: Its number.
     /// - Throws: ``EndpointError``, or `CancellationError`.
     public func mainProcess(_ process: Int32) async throws {
+        guard let socket else { return }
         try await send(["MAINPID=\(process)"])
+        Self.succeeded.withLock { sockets in
+            if process == getpid() { sockets.remove(socket) } else { sockets.insert(socket) }
+        }
     }
+
+    /// Whether systemd, by what it was told by this process, looks at this process for the service.
+    var isMainProcess: Bool {
+        !Self.succeeded.withLock { sockets in socket.map(sockets.contains) ?? false }
+    }
+
+    /// The sockets by which another process was named the main one: the process's own, since the
+    /// notifiers are values, made where they are needed.
+    private static let succeeded = Lock<Set<String>>([])
 
     /// Has systemd keep copies of descriptors, and pass them to the next process: `FDSTORE=1`.
     ///

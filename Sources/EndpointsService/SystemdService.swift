@@ -12,7 +12,8 @@ import ServiceLifecycle
 /// let systemd = SystemdService { _ = try await service.listening() }
 /// ```
 ///
-/// What cannot be told is logged, and ends nothing. Does nothing but wait where there is no systemd.
+/// What cannot be told is logged, and ends nothing. Does nothing but wait where there is no systemd, and
+/// from when another process is the service's main one (``SystemdNotifier/mainProcess(_:)``).
 /// Put it last: a service group shuts down in the reverse order of its list.
 public struct SystemdService: Service, CustomStringConvertible {
     private let notifier: SystemdNotifier
@@ -46,7 +47,7 @@ public struct SystemdService: Service, CustomStringConvertible {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await tellReady() }
             group.addTask { await feedWatchdog() }
-            if await waitForGracefulShutdown() {
+            if await waitForGracefulShutdown(), notifier.isMainProcess {
                 await tell { try await notifier.stopping() }
             }
             group.cancelAll()
@@ -62,8 +63,10 @@ public struct SystemdService: Service, CustomStringConvertible {
 
     private func feedWatchdog() async {
         guard notifier.isActive, let timeout = notifier.watchdogTimeout else { return }
-        while !Task.isCancelled {
-            await tell {
+        var isTold = true
+        while !Task.isCancelled, notifier.isMainProcess {
+            // A socket that is gone is worth one warning, not one for each meal.
+            isTold = await tell(failures: isTold ? .warning : .debug) {
                 for loop in context.loops.loops { try await loop.sleep(for: .zero) }
                 try await notifier.watchdog()
             }
@@ -72,9 +75,20 @@ public struct SystemdService: Service, CustomStringConvertible {
         }
     }
 
-    private func tell(_ body: () async throws -> Void) async {
+    /// Logs what cannot be told; answers whether it was.
+    @discardableResult
+    private func tell(
+        failures level: Logger.Level = .warning,
+        _ body: () async throws -> Void
+    ) async -> Bool {
         do { try await body() } catch is CancellationError {} catch {
-            context.logger.warning("systemd not told", metadata: ["error": "\(error)"])
+            context.logger.log(
+                level: level,
+                "systemd not told",
+                metadata: ["error": "\(error)"]
+            )
+            return false
         }
+        return true
     }
 }

@@ -126,6 +126,8 @@ struct SystemdNotifierTests {
             (["WATCHDOG_USEC": "5", "WATCHDOG_PID": "8"], nil, nil),
             (["WATCHDOG_USEC": "0"], nil, nil),
             (["WATCHDOG_USEC": "-1"], nil, nil),
+            (["WATCHDOG_USEC": "7200000000"], nil, .seconds(7200)),
+            (["WATCHDOG_USEC": "\(UInt64.max)"], nil, nil),
         ] as [([String: String], String?, Duration?)]
     )
     func environment(_ values: [String: String], socket: String?, timeout: Duration?) {
@@ -152,5 +154,53 @@ struct SystemdNotifierTests {
         await group.triggerGracefulShutdown()
         while try await socket.receive().lines != ["STOPPING=1"] {}
         try await run
+    }
+
+    @Test("when another process is the main one, the service says nothing more")
+    func succeeded() async throws {
+        let socket = try NotifySocket("@endpoints-succeeded-\(getpid())")
+        let group = ServiceGroup(
+            services: [SystemdService(SystemdNotifier(socket: socket.name))],
+            logger: Logger(label: "test")
+        )
+        async let run: Void = group.run()
+        #expect(try await socket.receive().lines == ["READY=1"])
+        try await SystemdNotifier(socket: socket.name).mainProcess(1)
+        await group.triggerGracefulShutdown()
+        try await run
+        #expect(socket.receiveNow()?.lines == ["MAINPID=1"])
+        #expect(socket.receiveNow() == nil)
+    }
+
+    @Test("a process that is the main one again speaks again")
+    func mainAgain() async throws {
+        let socket = try NotifySocket("@endpoints-again-\(getpid())")
+        let notifier = SystemdNotifier(socket: socket.name)
+        #expect(notifier.isMainProcess)
+        try await notifier.mainProcess(1)
+        #expect(!notifier.isMainProcess)
+        try await notifier.mainProcess(getpid())
+        #expect(notifier.isMainProcess)
+    }
+
+    @Test("a socket that is gone is warned of once, however often the watchdog is due")
+    func warnings() async throws {
+        let (levels, told) = AsyncStream.makeStream(of: Logger.Level.self)
+        let logger = Logger(label: "test") { _ in LevelHandler(told: told) }
+        let service = SystemdService(
+            SystemdNotifier(socket: "@endpoints-gone", watchdogTimeout: .milliseconds(2)),
+            in: EndpointContext(logger: logger)
+        ) {
+            throw CancellationError()  // Only the watchdog has something to tell.
+        }
+        let run = Task { await service.run() }
+        var seen: [Logger.Level] = []
+        for await level in levels {
+            seen.append(level)
+            if seen.count == 4 { break }
+        }
+        run.cancel()
+        await run.value
+        #expect(seen == [.warning, .debug, .debug, .debug])
     }
 }
