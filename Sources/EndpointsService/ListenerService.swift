@@ -109,7 +109,7 @@ public final class ListenerService: Service, CustomStringConvertible {
             let listener = try await cancelWhenGracefulShutdown {
                 try await endpoint.listen(in: context)
             }
-            context.logger.info(
+            context.logger.debug(
                 "listening",
                 metadata: [
                     "endpoint": "\(endpoint.redacted)",
@@ -141,7 +141,7 @@ public final class ListenerService: Service, CustomStringConvertible {
             "aborted": "\(drained.aborted)",
         ]
         if drained.aborted == 0 {
-            context.logger.info("drained", metadata: metadata)
+            context.logger.debug("drained", metadata: metadata)
         } else {
             context.logger.warning("drained, and aborted what took too long", metadata: metadata)
         }

@@ -78,6 +78,34 @@ struct ListenerServiceTests {
         try await run
     }
 
+    @Test("what goes as it should is logged for debugging only, an aborted handler as a warning")
+    func logged() async throws {
+        for handlerIsSlow in [false, true] {
+            let (levels, told) = AsyncStream.makeStream(of: Logger.Level.self)
+            let logger = Logger(label: "test") { _ in LevelHandler(told: told) }
+            let (begun, signal) = AsyncStream.makeStream(of: Void.self)
+            let service = ListenerService(
+                .tcp(port: 0, interface: "127.0.0.1"),
+                in: EndpointContext(logger: logger),
+                drain: handlerIsSlow ? .zero : .seconds(30)
+            ) { connection in
+                signal.yield()
+                if handlerIsSlow { _ = try? await connection.read(atMost: 1) }
+            }
+            let group = group([service])
+            async let run: Void = group.run()
+            let connection = try await client(service).connect()
+            for await _ in begun { break }
+            if !handlerIsSlow { #expect(try await connection.read(atMost: 1) == nil) }
+            await group.triggerGracefulShutdown()
+            try await run
+            connection.abort()
+            told.finish()
+            let seen = await levels.reduce(into: []) { $0.append($1) }
+            #expect(seen == (handlerIsSlow ? [.debug, .warning] : [.debug, .debug]))
+        }
+    }
+
     @Test("cancelling the group's task cancels the handlers", .tags(.cancellation))
     func cancelled() async throws {
         let (begun, signal) = AsyncStream.makeStream(of: Void.self)

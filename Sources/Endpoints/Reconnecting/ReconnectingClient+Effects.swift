@@ -144,7 +144,7 @@ extension ReconnectingClient {
         guard let prepared else { return }
         instanceCount += 1
         current = (instanceCount, prepared)
-        logger.info("connected", metadata: ["endpoint": "\(source.name)"])
+        logger.debug("connected", metadata: ["endpoint": "\(source.name)"])
         for waiter in waiters.values {
             if case .instance = waiter.purpose { finish(waiter, with: .success(prepared)) }
         }

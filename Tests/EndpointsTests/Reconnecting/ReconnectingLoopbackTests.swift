@@ -34,6 +34,26 @@ struct ReconnectingLoopbackTests {
         }
     }
 
+    @Test("what it logs: for debugging that it has connected, as information that it lost it")
+    func logged() async throws {
+        let log = CapturedLog()
+        let listener = try await listen()
+        let port = try #require(listener.addresses.first?.port)
+        let client = ReconnectingClient(
+            .tcp(host: "127.0.0.1", port: port),
+            in: EndpointContext(logger: log.logger),
+            retry: .constant(.seconds(3600))
+        ) { Idle($0) }
+        await client.start()
+        _ = try await client.whenConnected()
+        await listener.close()
+        for await state in client.states { if case .waiting = state { break } }
+        await client.stop()
+        #expect(log.lines("connected").map(\.level) == [.debug])
+        #expect(log.lines.count == 2)
+        #expect(log.lines.last?.level == .info)
+    }
+
     @Test("an idle client notices that its server is gone, and is back when the server is")
     func restart() async throws {
         let first = try await listen()
