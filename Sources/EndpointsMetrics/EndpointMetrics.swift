@@ -71,8 +71,17 @@ public final class EndpointMetrics: EndpointObserver {
         var reason: String
     }
     private struct State {
+        /// The endpoints that have metrics of their own, whether they ever had a connection or not.
+        var named: Set<String> = []
         var handles: [String: Handles] = [:]
         var failures: [Failure: Counter] = [:]
+
+        mutating func name(of endpoint: String, atMost limit: Int) -> String {
+            if named.contains(endpoint) { return endpoint }
+            if named.count >= limit { return "other" }
+            named.insert(endpoint)
+            return endpoint
+        }
     }
     private let state = Lock(State())
     private let factory: any MetricsFactory
@@ -92,9 +101,8 @@ public final class EndpointMetrics: EndpointObserver {
     private func handles(of endpoint: String) -> Handles {
         state.withLock { state in
             if let handles = state.handles[endpoint] { return handles }
-            let isOver = state.handles.count >= mostEndpoints
-            let name = isOver ? "other" : endpoint
-            if isOver, let handles = state.handles[name] { return handles }
+            let name = state.name(of: endpoint, atMost: mostEndpoints)
+            if let handles = state.handles[name] { return handles }
             let handles = Handles(name, factory)
             state.handles[name] = handles
             return handles
@@ -103,9 +111,8 @@ public final class EndpointMetrics: EndpointObserver {
 
     private func countFailure(_ endpoint: String, _ step: String, _ error: any Error) {
         let counter = state.withLock { state in
-            let isKnown = state.handles[endpoint] != nil || state.handles.count < mostEndpoints
             let failure = Failure(
-                endpoint: isKnown ? endpoint : "other",
+                endpoint: state.name(of: endpoint, atMost: mostEndpoints),
                 step: step,
                 reason: Self.reason(of: error)
             )

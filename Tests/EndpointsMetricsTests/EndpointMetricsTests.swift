@@ -154,6 +154,18 @@ struct EndpointMetricsTests {
         #expect(metrics.failures(step: "connect") == ["timedOut": 10])
     }
 
+    @Test("endpoints that only ever fail have no end, and metrics have")
+    func failingOthers() async throws {
+        let metrics = TestMetrics()
+        let observer = EndpointMetrics(factory: metrics, mostEndpoints: 2)
+        for number in 0..<10 {
+            let error = EndpointError(.connectionRefused, operation: "connect")
+            observer.connectFailed(to: "tcp:\(number)", after: .zero, error)
+        }
+        #expect(metrics.counters(label: "endpoints.connections.failed").count == 3)
+        #expect(metrics.failures(step: "connect") == ["connectionRefused": 10])
+    }
+
     @Test("the lag of each loop")
     func lag() async throws {
         let group = EventLoopGroup(loopCount: 2)
