@@ -52,6 +52,8 @@ public struct ServeLimits: Sendable, Hashable {
 /// `rateExceeded`. What has no IP address, such as a UNIX socket, is not limited.
 public struct SourceRate: Sendable, Hashable {
     /// How many connections a second, in the long run; may be a fraction.
+    ///
+    /// What is not above 0 lets a source have its burst, and then nothing.
     public var perSecond: Double
     /// How many at once, after a while without any; at least 1.
     public var burst: Int

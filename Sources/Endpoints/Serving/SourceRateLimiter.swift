@@ -40,8 +40,9 @@ struct SourceRateLimiter {
         let nanoseconds = 1e9 / rate.perSecond
         // So that no sum below overflows: some hundred years.
         let longest = 4e18
-        let isUsable = nanoseconds >= 1 && nanoseconds < longest
-        cost = isUsable ? UInt64(nanoseconds) : nanoseconds < 1 ? 1 : UInt64(longest)
+        // What is no rate, 0 or less among it, admits the burst and no more.
+        let isUsable = rate.perSecond > 0 && nanoseconds < longest
+        cost = isUsable ? UInt64(max(nanoseconds, 1)) : UInt64(longest)
         let burst = UInt64(max(rate.burst, 1) - 1)
         let (product, overflow) = cost.multipliedReportingOverflow(by: burst)
         credit = overflow ? UInt64(longest) : min(product, UInt64(longest))

@@ -39,6 +39,16 @@ struct SourceRateLimiterTests {
         #expect(!limiter.admits(try address("192.0.2.1"), at: now))
     }
 
+    @Test(
+        "what is no rate admits the burst and no more",
+        arguments: [0, -1, -.infinity, .nan] as [Double]
+    )
+    func noRate(perSecond: Double) throws {
+        let limiter = Limiter(SourceRate(perSecond: perSecond, burst: 2))
+        for _ in 0..<2 { #expect(limiter.admits(try address("192.0.2.1"), at: second)) }
+        #expect(!limiter.admits(try address("192.0.2.1"), at: 3600 * second))
+    }
+
     @Test("who is refused loses nothing by trying")
     func refusal() throws {
         let limiter = Limiter(SourceRate(perSecond: 1, burst: 1))
