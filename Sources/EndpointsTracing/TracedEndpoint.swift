@@ -9,8 +9,8 @@ extension ClientEndpoint {
     /// The same endpoint, whose attempts to connect are spans (swift-distributed-tracing).
     ///
     /// A span is called `connect`, is the current one while it connects, and has a child for each
-    /// phase that happened: `resolve`, `connect`, `proxy`, `handshake`. A failed attempt has its error,
-    /// and an event for each address that was tried. Attributes follow OpenTelemetry's names where
+    /// phase that happened: `resolve`, `connect`, `proxy`, `handshake`. A failed attempt has its error, the
+    /// `phase` in which that was, and an event for each address that was tried. Attributes follow OpenTelemetry's names where
     /// it has them: `network.peer.address`, `network.peer.port`, `error.type`; and `endpoint` is the
     /// endpoint's string with secrets masked.
     ///
@@ -80,6 +80,7 @@ extension Tracing.Span {
 
     fileprivate func describe(_ error: EndpointError) {
         attributes["error.type"] = error.code.description
+        if let phase = error.phase { attributes["phase"] = "\(phase)" }
         for attempt in error.attempts {
             let event = SpanEvent(
                 name: "attempt",

@@ -51,6 +51,7 @@ struct TracedEndpointTests {
         let span = try #require(tracer.finishedSpans.first)
         #expect(tracer.finishedSpans.count == 1)
         #expect(span.attributes.get("error.type") == .string("connectionRefused"))
+        #expect(span.attributes.get("phase") == .string("connect"))
         #expect(span.status?.code == .error)
         #expect(span.errors.count == 1)
         #expect(span.events.map(\.name) == ["attempt"])
