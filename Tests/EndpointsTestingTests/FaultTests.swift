@@ -27,7 +27,7 @@ struct FaultTests {
             (.reset(after: 9), [.pass([1, 2, 3]), .end]),
             (
                 .stall(after: 1, for: .seconds(1)),
-                [.pass([1]), .wait(.seconds(1)), .pass([2, 3]), .end]
+                [.pass([1]), .stall(.seconds(1)), .pass([2, 3]), .end]
             ),
             (.split(into: 2...2), [.pass([1, 2]), .pass([3]), .end]),
             (.coalesce(9...9), [.pass([1, 2, 3]), .end]),
@@ -197,5 +197,92 @@ struct FaultTests {
         let end = await outcome { try await b.read(atMost: 1) }
         #expect(end.code == .connectionReset)
         await b.close()
+    }
+
+    /// A faulty connection over TCP, and the other end.
+    private func faulty(_ faults: ConnectionFaults) async throws -> (Connection, Connection) {
+        let listener = try await TCPServerEndpoint(port: 0, interface: "127.0.0.1").listen()
+        let port = listener.addresses.first?.port ?? 0
+        let near = try await TCPClientEndpoint(host: "127.0.0.1", port: port).connect()
+        var iterator = listener.makeAsyncIterator()
+        let far = await iterator.next()
+        await listener.close()
+        return (near.withFaults(faults), try #require(far))
+    }
+
+    private static let holes: [FaultScript.Fault] = [
+        .blackhole(after: 0), .blackhole(after: 1), .stall(after: 1, for: .seconds(3600)),
+    ]
+
+    @Test("a close resets what is behind a hole or a stall", .leakFree, arguments: holes)
+    func closedBehind(fault: FaultScript.Fault) async throws {
+        let (a, b) = try await faulty(ConnectionFaults(written: FaultScript([fault])))
+        try await a.write("hello".utf8)
+        await a.close()
+        let end = await outcome { try await readAll(b) }
+        #expect(end.code == .connectionReset)
+        await b.close()
+    }
+
+    @Test("a close does not wait for what is not read any more", .leakFree, arguments: holes)
+    func closedBefore(fault: FaultScript.Fault) async throws {
+        let (a, b) = try await faulty(ConnectionFaults(read: FaultScript([fault])))
+        try await b.write("hello".utf8)
+        try await a.write("bye".utf8)
+        await a.close()
+        #expect(try await b.read(exactly: 3) == Array("bye".utf8))
+        await b.close()
+    }
+
+    @Test("a connection that is dropped ends what is behind a hole", .leakFree)
+    func dropped() async throws {
+        let script = FaultScript([.blackhole(after: 0)])
+        let b = try await {
+            let (a, b) = try await faulty(ConnectionFaults(written: script))
+            try await a.write("hello".utf8)
+            return b
+        }()
+        #expect(await outcome { try await readAll(b) }.code == .connectionReset)
+        await b.close()
+    }
+
+    @Test("what was written before a close passes, however slowly", .leakFree)
+    func slowlyClosed() async throws {
+        let script = FaultScript([.split(into: 100...100), .bandwidth(bytesPerSecond: 50_000)])
+        let (a, b) = try await faulty(ConnectionFaults(written: script))
+        let bytes = pattern(100_000)
+        try await a.write(bytes)
+        await a.close()  // Returns after a second; the rest takes another.
+        #expect(try await readAll(b) == bytes)
+        await b.close()
+    }
+
+    @Test("when a close has returned, what was written has passed", .leakFree)
+    func passed() async throws {
+        let script = FaultScript([.delay(.milliseconds(20) ... .milliseconds(20))])
+        let (a, b) = Connection.memoryPair(faults: ConnectionFaults(written: script))
+        try await a.write("hello".utf8)
+        await a.close()
+        #expect(try await b.read(exactly: 5) == Array("hello".utf8))
+        guard case .peerClosed = try await b.ended() else {
+            Issue.record("the end has not passed")
+            return
+        }
+        await b.close()
+    }
+
+    @Test("a half-close is no close: the answer comes", .leakFree)
+    func halfClosed() async throws {
+        let script = FaultScript([.stall(after: 0, for: .milliseconds(20))])
+        let (a, b) = Connection.memoryPair(
+            faults: ConnectionFaults(written: script, read: script)
+        )
+        try await a.write("question".utf8)
+        try await a.closeWrite()
+        #expect(try await readAll(b) == Array("question".utf8))
+        try await b.write("answer".utf8)
+        await b.close()
+        #expect(try await readAll(a) == Array("answer".utf8))
+        await a.close()
     }
 }

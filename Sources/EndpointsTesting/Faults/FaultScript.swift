@@ -79,6 +79,8 @@ struct FaultWalk {
     enum Step: Equatable {
         /// Wait, then go on.
         case wait(Duration)
+        /// Wait, while nothing passes at all.
+        case stall(Duration)
         /// Pass these bytes on.
         case pass([UInt8])
         /// End the direction, and drop what still comes.
@@ -144,7 +146,7 @@ struct FaultWalk {
                 count = max(stall.place - passed, 0)
                 stalls.removeFirst()
                 steps += pass(count)
-                steps.append(.wait(stall.time))
+                steps.append(.stall(stall.time))
                 continue
             }
             if let fate, fate.place - passed <= count {
