@@ -1,12 +1,13 @@
-// A trait that looks at what a test leaves behind: descriptors of the process, and what is alive on
-// the shared loops (registered descriptors, timers). All of these belong to the whole process, so
-// tests with the trait run one at a time; other tests that run beside them can still be mistaken for
-// a leak, which is why what is new is looked at again and again until it is gone.
+// A trait that looks at what a test leaves behind: descriptors of the process, what is alive on the
+// shared loops (registered descriptors, timers), and tasks that it has started. All but the tasks
+// belong to the whole process, so tests with the trait run one at a time; other tests that run beside
+// them can still be mistaken for a leak, which is why what is new is looked at again and again until it
+// is gone.
 
 import EventLoop
 import Testing
 
-/// Records an issue for a test that leaves descriptors, timers or registrations behind.
+/// Records an issue for a test that leaves descriptors, timers, registrations or tasks behind.
 ///
 /// See ``Testing/Trait/leakFree``.
 public struct LeakFreeTrait: TestTrait, SuiteTrait, TestScoping {
@@ -28,24 +29,30 @@ public struct LeakFreeTrait: TestTrait, SuiteTrait, TestScoping {
         let patience = TestPatience.limit(patience)
         let before = DescriptorCensus()
         let loopsBefore = await LoopCensus()
-        try await function()
+        let tasks = try await TaskMark.during { try await function() }.tasks
         for leak in await before.leaks(after: patience) {
             Issue.record("left open: descriptor \(leak)", sourceLocation: test.sourceLocation)
         }
         if let leak = await loopsBefore.leak(after: patience) {
             Issue.record("left on the loops: \(leak)", sourceLocation: test.sourceLocation)
         }
+        if await tasks.remain(after: patience) {
+            let left = "left behind: a task that has not ended"
+            Issue.record("\(left)", sourceLocation: test.sourceLocation)
+        }
     }
 }
 
 extension Trait where Self == LeakFreeTrait {
-    /// The test leaves no descriptor open, and nothing on the shared loops.
+    /// The test leaves no descriptor open, nothing on the shared loops, and no task that it has started.
     ///
-    /// What is left may take 5 s to go away, times ``TestPatience``. Tests with this trait run one at a time; for the rest
-    /// of a parallel run give them a `.serialized` suite, or a target of their own.
+    /// What is left may take 5 s to go away, times ``TestPatience``. Tests with this trait run one at a
+    /// time; for the rest of a parallel run give them a `.serialized` suite, or a target of their own.
+    /// A `Task.detached` is not seen, nor is an end of a ``/Endpoints/Connection/memoryPair()`` that
+    /// nothing waits for. A test that throws is not looked at.
     public static var leakFree: LeakFreeTrait { LeakFreeTrait(patience: .seconds(5)) }
 
-    /// The test leaves no descriptor open, and nothing on the shared loops; see ``leakFree``.
+    /// The test leaves nothing open and no task behind; see ``leakFree``.
     ///
     /// - Parameter patience: How long what is left may take to go away.
     /// - Returns: The trait.

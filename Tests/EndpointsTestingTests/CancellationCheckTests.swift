@@ -1,8 +1,14 @@
 import CEndpoints
 import Endpoints
-import EndpointsTesting
 import EventLoop
 import Testing
+
+@testable import EndpointsTesting
+
+/// Leaves a task behind that waits for the end of `stream`.
+private func leave(_ stream: AsyncStream<Void>) {
+    Task { for await _ in stream {} }
+}
 
 @Suite("Checking cancellation", .serialized, .timeLimit(.minutes(2)))
 struct CancellationCheckTests {
@@ -83,6 +89,28 @@ struct CancellationCheckTests {
         for descriptor in left.withLock({ $0 }) { _ = endpoints_close(descriptor) }
     }
 
+    @Test("a task that is left behind is told")
+    func leftTask() async throws {
+        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+        await #expect {
+            try await checkCancellation(promptness: .milliseconds(20)) {
+                leave(stream)
+                await Task.yield()
+            }
+        } throws: { error in
+            (error as? CancellationCheckError)?.reason == "left behind: a task that has not ended"
+        }
+        continuation.finish()
+    }
+
+    @Test("tasks that end by themselves are fine")
+    func endingTasks() async throws {
+        try await checkCancellation {
+            Task { try? await EventLoopGroup.shared.next().sleep(for: .milliseconds(2)) }
+            await Task.yield()
+        }
+    }
+
     @Test("connecting, talking and closing take it at each suspension")
     func connection() async throws {
         let listener = try await TCPServerEndpoint(port: 0, interface: "127.0.0.1").listen()
@@ -132,6 +160,26 @@ struct CancellationCheckTests {
             }
         }
         for descriptor in left.withLock({ $0 }) { _ = endpoints_close(descriptor) }
+    }
+
+    @Test("a test that leaves a task behind has an issue", arguments: [false, true])
+    func leavesTask(withinCheck: Bool) async throws {
+        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+        try await withKnownIssue {
+            let trait = LeakFreeTrait.leakFree(within: .milliseconds(20))
+            let test = try #require(Test.current)
+            try await trait.provideScope(for: test, testCase: Test.Case.current) {
+                guard withinCheck else { return leave(stream) }
+                let check = await outcome {
+                    try await checkCancellation(promptness: .milliseconds(20)) { leave(stream) }
+                    return nil
+                }
+                #expect(check.error is CancellationCheckError)
+            }
+        } matching: { issue in
+            issue.description.contains("a task that has not ended")
+        }
+        continuation.finish()
     }
 
     @Test("a clock that stands still wakes who is due, and ends with cancellation")

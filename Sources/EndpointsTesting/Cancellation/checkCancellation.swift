@@ -24,7 +24,7 @@ public struct CancellationCheckError: Error, CustomStringConvertible {
 /// Runs `body` again and again, cancelled before it begins, then at its 1st, 2nd, … last suspension.
 ///
 /// Each time it must return promptly, either with success or with `CancellationError`, and leave no
-/// descriptor open. The body must do the same in each run, on its own: it is run some hundred times
+/// descriptor open and no task behind. The body must do the same in each run, on its own: it is run some hundred times
 /// if it suspends some fifty times. Suspensions inside an actor that has its own executor, such as a
 /// connection, are cancelled too, where the body waits for long.
 ///
@@ -37,8 +37,8 @@ public struct CancellationCheckError: Error, CustomStringConvertible {
 /// Cancellation: cancels the run, and throws.
 ///
 /// - Parameters:
-///   - promptness: How long the body may take to return when it is cancelled, and descriptors to be
-///     closed; 5 s unless told.
+///   - promptness: How long the body may take to return when it is cancelled, descriptors to be
+///     closed, and tasks that it has started to end; 5 s unless told.
 ///   - patience: How long nothing moves until the body is taken to wait for ever; 100 ms unless told.
 ///   - checksDescriptors: Whether descriptors are counted.
 ///   - limit: At how many suspensions it is cancelled at most; 1,000 unless told.
@@ -100,9 +100,10 @@ private struct CancellationCheck: Sendable {
         let executor = StepExecutor()
         let ending = BodyEnding()
         let task = Task(executorPreference: executor) {
-            let result: Result<Void, any Error>
-            do { result = .success(try await body()) } catch { result = .failure(error) }
-            ending.finish(result, wasCancelled: Task.isCancelled)
+            let (result, tasks) = await TaskMark.during { () async -> Result<Void, any Error> in
+                do { return .success(try await body()) } catch { return .failure(error) }
+            }
+            ending.finish(result, wasCancelled: Task.isCancelled, tasks)
         }
         if moment == .atOnce { executor.after(suspension) { task.cancel() } }
         executor.start()
@@ -110,7 +111,7 @@ private struct CancellationCheck: Sendable {
         task.cancel()
         try await awaitEnd(of: ending, suspension)
         try check(ending, suspension)
-        try await checkLeaks(before, suspension)
+        try await checkLeaks(before, ending, suspension)
         try Task.checkCancellation()
         return (reached.count, reached.hasEnded || reached.isStuck)
     }
@@ -161,7 +162,17 @@ private struct CancellationCheck: Sendable {
         } catch {}
     }
 
-    private func checkLeaks(_ before: DescriptorCensus, _ suspension: Int) async throws {
+    private func checkLeaks(
+        _ before: DescriptorCensus,
+        _ ending: BodyEnding,
+        _ suspension: Int
+    ) async throws {
+        if let tasks = ending.end?.tasks, await tasks.remain(after: promptness) {
+            throw CancellationCheckError(
+                suspension: suspension,
+                reason: "left behind: a task that has not ended"
+            )
+        }
         guard checksDescriptors else { return }
         let leaked = await before.leaks(after: promptness)
         guard !leaked.isEmpty else { return }
@@ -174,15 +185,20 @@ private struct CancellationCheck: Sendable {
 
 /// How a body ended, if it has.
 private final class BodyEnding: Sendable {
-    private let state = Lock<(result: Result<Void, any Error>, wasCancelled: Bool)?>(nil)
+    struct End: Sendable {
+        let result: Result<Void, any Error>
+        let wasCancelled: Bool
+        let tasks: StartedTasks
+    }
+    private let state = Lock<End?>(nil)
     private let loop = EventLoopGroup.shared.next()
 
-    /// The outcome, and whether the task was cancelled by then.
-    var end: (result: Result<Void, any Error>, wasCancelled: Bool)? { state.withLock { $0 } }
+    /// The outcome, whether the task was cancelled by then, and what it has started.
+    var end: End? { state.withLock { $0 } }
     var hasEnded: Bool { end != nil }
 
-    func finish(_ result: Result<Void, any Error>, wasCancelled: Bool) {
-        state.withLock { $0 = (result, wasCancelled) }
+    func finish(_ result: Result<Void, any Error>, wasCancelled: Bool, _ tasks: StartedTasks) {
+        state.withLock { $0 = End(result: result, wasCancelled: wasCancelled, tasks: tasks) }
     }
 
     /// Waits, whether the task is cancelled or not.
