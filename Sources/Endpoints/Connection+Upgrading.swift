@@ -35,7 +35,7 @@ extension Connection {
             facts: facts ?? self.facts,
             origin: origin,
             on: loop,
-            isSuccessor: true
+            succeeding: self
         )
         successor.takeOver(from: self)
         let extras = makeExtras()

@@ -18,6 +18,11 @@ import Synchronization
 /// chunks until the peer's end. When the last reference is gone without a ``close()``, the
 /// descriptor is closed and a warning logged.
 public actor Connection: EventSource {
+    /// Its number among all connections of the process, from 1, by which the log names it.
+    ///
+    /// An upgrade, such as ``startTLS(_:)``, keeps it.
+    public nonisolated let id: UInt64
+    private static let lastID = Atomic<UInt64>(0)
     /// The loop on which the connection lives.
     nonisolated let loop: EventLoop
     nonisolated let facts: ConnectionFacts
@@ -74,8 +79,9 @@ public actor Connection: EventSource {
         facts: ConnectionFacts,
         origin: ConnectionOrigin,
         on loop: EventLoop,
-        isSuccessor: Bool = false
+        succeeding predecessor: Connection? = nil
     ) {
+        id = predecessor?.id ?? Self.lastID.wrappingAdd(1, ordering: .relaxed).newValue
         self.transport = transport
         base = transport.base
         isPlain = transport === transport.base
@@ -84,7 +90,7 @@ public actor Connection: EventSource {
         self.loop = loop
         readGate = Gate(loop)
         lastActivity = 0  // Set when a limit is; the loop's own time is not ours to read here.
-        if !isSuccessor { origin.observer?.connectionOpened(at: origin.endpoint) }
+        if predecessor == nil { origin.observer?.connectionOpened(at: origin.endpoint) }
     }
 
     /// A connection over a connected socket, which it owns from now on.
@@ -104,15 +110,21 @@ public actor Connection: EventSource {
         observeClose()
         origin.logger.warning(
             "connection dropped without close",
-            metadata: [
-                "endpoint": "\(origin.endpoint)", "remote": "\(facts.remoteAddress)",
-            ]
+            metadata: logMetadata
         )
     }
 
     /// The loop, as the executor of this actor and of any actor that wants to live with it.
     public nonisolated var unownedExecutor: UnownedSerialExecutor {
         loop.asUnownedSerialExecutor()
+    }
+
+    /// How the log names the connection.
+    nonisolated var logMetadata: Logger.Metadata {
+        [
+            "endpoint": "\(origin.endpoint)", "remote": "\(facts.remoteAddress)",
+            "connection": "\(id)",
+        ]
     }
 
     // MARK: facts

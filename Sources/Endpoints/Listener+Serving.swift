@@ -169,13 +169,9 @@ extension Connection {
     /// Logs what a handler threw.
     private func noteFailure(of error: any Error) {
         if error is CancellationError { return }
-        origin.logger.info(
-            "connection handler failed",
-            metadata: [
-                "endpoint": "\(origin.endpoint)", "remote": "\(facts.remoteAddress)",
-                "error": "\(error)",
-            ]
-        )
+        var metadata = logMetadata
+        metadata["error"] = "\(error)"
+        origin.logger.info("connection handler failed", metadata: metadata)
     }
 }
 

@@ -106,9 +106,10 @@ public struct FaultyServerEndpoint: ServerEndpoint {
 extension Connection {
     /// A connection that carries this one's bytes, with faults; this one is used up.
     ///
-    /// Closing it returns when what was written has passed and this one is closed. What has not passed
-    /// after a second, times ``TestPatience``, passes without the close, if it is only slow; behind a
-    /// stall this one is reset then, and behind a black hole at once.
+    /// Closing it returns when what was written has passed and this one is closed; where the peer's end
+    /// was read before, at once, and the rest follows. What has not passed after a second, times
+    /// ``TestPatience``, passes without the close, if it is only slow; behind a stall this one is reset
+    /// then, and behind a black hole at once.
     ///
     /// - Parameters:
     ///   - faults: What goes wrong.

@@ -1,3 +1,4 @@
+import EventLoop
 import Testing
 
 @testable import Endpoints
@@ -12,12 +13,16 @@ struct ServingTests {
     func handlers() async throws {
         let log = CapturedLog()
         try await withListener(logger: log.logger) { listening in
+            let failed = Lock<[UInt64]>([])
             let serving = Task {
                 try await listening.listener.serve { connection in
                     #expect(connection.loop.isCurrent)
                     let byte = try await connection.read(exactly: 1)
                     try await connection.write(byte)
-                    if byte == [1] { throw Oops() }
+                    if byte == [1] {
+                        failed.withLock { $0.append(connection.id) }
+                        throw Oops()
+                    }
                 }
             }
             let bystander = try await listening.connect()
@@ -34,7 +39,9 @@ struct ServingTests {
             await bystander.close()
             await listening.listener.close()
             try await serving.value
-            #expect(log.lines("connection handler failed").count == 3)
+            let logged = log.lines("connection handler failed").map { $0.metadata["connection"] }
+            #expect(logged == failed.withLock { $0.map { "\($0)" } })
+            #expect(Set(logged).count == 3)
             #expect(log.lines.allSatisfy { $0.level <= .info })
         }
     }

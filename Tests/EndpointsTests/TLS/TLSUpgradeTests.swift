@@ -47,12 +47,13 @@ struct TLSUpgradeTests {
         await far.close()
     }
 
-    @Test("the old connection is used up")
+    @Test("the old connection is used up, and the new one has its number")
     func usedUp() async throws {
         let (near, far) = Connection.memoryPair()
         let (client, server) = try await TLSTesting.upgrade(near, far)
         let error = await TLSTesting.failure { try await near.write("x".utf8) }
         #expect(error?.code == .closed)
+        #expect(client.id == near.id && server.id == far.id && near.id != far.id)
         near.abort()
         let lost = await TLSTesting.failure { _ = try await client.read(atMost: 1) }
         #expect(lost?.code == .closed)
