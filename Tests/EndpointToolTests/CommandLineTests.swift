@@ -7,8 +7,8 @@ struct CommandLineTests {
         "what is wrong with it is said on stderr, with status 64",
         arguments: [
             ["frobnicate"], ["echo"], ["echo", "8080"], ["echo", "--loops", "0", "tcp:0"],
-            ["echo", "--log-level", "loud", "tcp:0"], ["echo", "--drain", "-1", "tcp:0"],
-            ["connect"], ["connect", "tcp:example.com:port=eighty"], ["relay", "tcp:0"],
+            ["echo", "--drain", "-1", "tcp:0"], ["connect"],
+            ["connect", "tcp:example.com:port=eighty"], ["relay", "tcp:0"],
             ["relay", "tcp:0", "nothing"], ["explain"],
             ["explain", "--server", "--client", "tcp:1"],
             ["explain", "tcp"], ["kinds", "--frobnicate"], ["demo", "more"],
@@ -18,6 +18,14 @@ struct CommandLineTests {
         let end = try await ToolProcess(arguments).finish()
         #expect(end.output == "")
         #expect(!end.errors.isEmpty)
+        #expect(end.status == 64)
+    }
+
+    @Test("a value that an option does not take is said on stderr, with status 64")
+    func refusedValue() async throws {
+        let end = try await ToolProcess(["echo", "--log-level", "loud", "tcp:0"]).finish()
+        #expect(end.output == "")
+        #expect(end.errors.contains("\"loud\" is no log level; write one of "))
         #expect(end.status == 64)
     }
 

@@ -16,8 +16,10 @@ final class ToolProcess: Sendable {
     let stream: Connection
     let errors: Connection
     private let pid: pid_t
+    private let sanitizerLog = SanitizerLog()
     private let ending: Task<Int32, Never>
-    private let hasEnded: Lock<Bool>
+    /// The status, once it has ended.
+    private let known: Lock<Int32?>
 
     init(_ arguments: [String], input: Input = .pipe, output: String? = nil) throws {
         let toTool = try Pipe()
@@ -37,7 +39,7 @@ final class ToolProcess: Sendable {
             posix_spawn_file_actions_adddup2(&actions, fromTool.writing, 1)
         }
         posix_spawn_file_actions_adddup2(&actions, errorPipe.writing, 2)
-        let pid = try Self.spawn(arguments, &actions)
+        let pid = try Self.spawn(arguments, sanitizerLog.environment, &actions)
         for descriptor in [toTool.reading, fromTool.writing, errorPipe.writing] {
             close(descriptor)
         }
@@ -56,16 +58,17 @@ final class ToolProcess: Sendable {
             in: context
         )
         self.pid = pid
-        let hasEnded = Lock(false)
-        self.hasEnded = hasEnded
+        let known = Lock<Int32?>(nil)
+        self.known = known
         ending = Task.detached {
             await withCheckedContinuation { continuation in
                 DispatchQueue(label: "wait for the tool").async {
                     var status: Int32 = 0
                     while waitpid(pid, &status, 0) == -1, errno == EINTR {}
-                    hasEnded.withLock { $0 = true }
                     let number = status & 0x7f
-                    continuation.resume(returning: number == 0 ? status >> 8 & 0xff : 128 + number)
+                    status = number == 0 ? status >> 8 & 0xff : 128 + number
+                    known.withLock { [status] in $0 = status }
+                    continuation.resume(returning: status)
                 }
             }
         }
@@ -73,13 +76,21 @@ final class ToolProcess: Sendable {
 
     deinit {
         // A test that failed must not leave a server behind.
-        if !hasEnded.withLock({ $0 }) { kill(pid, SIGKILL) }
+        let status = known.withLock { $0 }
+        if status == nil { kill(pid, SIGKILL) }
+        sanitizerLog.check(pid, status: status)
         stream.abort()
         errors.abort()
     }
 
     /// Waits for its end: the exit status, or 128 and the signal's number as a shell has it.
-    var status: Int32 { get async { await ending.value } }
+    var status: Int32 {
+        get async {
+            let status = await ending.value
+            sanitizerLog.check(pid, status: status)
+            return status
+        }
+    }
 
     func signal(_ number: Int32) { kill(pid, number) }
 
@@ -133,6 +144,7 @@ final class ToolProcess: Sendable {
 
     private static func spawn(
         _ arguments: [String],
+        _ environment: [String],
         _ actions: inout posix_spawn_file_actions_t
     ) throws -> pid_t {
         var attributes = posix_spawnattr_t()
@@ -145,9 +157,10 @@ final class ToolProcess: Sendable {
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
 
         var list = ([path] + arguments).map { strdup($0) } + [nil]
-        defer { for text in list { free(text) } }
+        var variables = environment.map { strdup($0) } + [nil]
+        defer { for text in list + variables { free(text) } }
         var pid = pid_t()
-        let result = posix_spawn(&pid, path, &actions, &attributes, &list, environ)
+        let result = posix_spawn(&pid, path, &actions, &attributes, &list, &variables)
         guard result == 0 else { throw ToolError("\(path): \(SystemError(errno: result))") }
         return pid
     }
