@@ -110,7 +110,7 @@ public actor Connection: EventSource {
         observeClose()
         origin.logger.warning(
             "connection dropped without close",
-            metadata: logMetadata
+            metadata: logMetadata()
         )
     }
 
@@ -119,12 +119,14 @@ public actor Connection: EventSource {
         loop.asUnownedSerialExecutor()
     }
 
-    /// How the log names the connection.
-    nonisolated var logMetadata: Logger.Metadata {
-        [
+    /// How the log names the connection, and what happened to it; made only where that is logged.
+    nonisolated func logMetadata(of error: (any Error)? = nil) -> Logger.Metadata {
+        var metadata: Logger.Metadata = [
             "endpoint": "\(origin.endpoint)", "remote": "\(facts.remoteAddress)",
             "connection": "\(id)",
         ]
+        if let error { metadata["error"] = "\(error)" }
+        return metadata
     }
 
     // MARK: facts

@@ -124,7 +124,9 @@ extension EndpointError.Code {
 extension Unicode.Scalar {
     /// Whether a terminal or a log could take it for a command or a new line.
     fileprivate var isControl: Bool {
-        switch properties.generalCategory {
+        // Most text is ASCII, and Unicode's tables are slow.
+        if isASCII { return value < 0x20 || value == 0x7f }
+        return switch properties.generalCategory {
         case .control, .lineSeparator, .paragraphSeparator: true
         // The marks that turn the direction of text round.
         case .format: (0x202a...0x202e).contains(value) || (0x2066...0x2069).contains(value)

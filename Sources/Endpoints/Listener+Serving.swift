@@ -169,9 +169,7 @@ extension Connection {
     /// Logs what a handler threw.
     private func noteFailure(of error: any Error) {
         if error is CancellationError { return }
-        var metadata = logMetadata
-        metadata["error"] = "\(error)"
-        origin.logger.info("connection handler failed", metadata: metadata)
+        origin.logger.info("connection handler failed", metadata: logMetadata(of: error))
     }
 }
 
