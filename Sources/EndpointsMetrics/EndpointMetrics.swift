@@ -29,7 +29,8 @@ import Metrics
 /// | `endpoints.loop.lag` | see ``reportLoopLag(of:every:)`` | timer | `loop` |
 ///
 /// `step` is `accept` for what did not get as far as its handler, `connect` for what a client could not
-/// make, `connection` for what ended by a failure later.
+/// make, `connection` for an opened connection that ended by a failure. A handshake that fails is counted
+/// by the first or second, and by the third as well: do not add them up.
 public final class EndpointMetrics: EndpointObserver {
     private struct Handles {
         let opened: Counter
