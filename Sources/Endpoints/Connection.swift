@@ -152,7 +152,8 @@ public actor Connection: EventSource {
     /// first, for ever.
     ///
     /// A call that waits then throws ``EndpointError`` with code `timedOut`. Setting it starts the
-    /// time anew.
+    /// time anew. Bytes that the system holds for a slow peer pass as long as it takes some of them; when
+    /// it takes none, that is noticed after twice the time at the latest.
     public nonisolated var idleTimeout: Duration? {
         get {
             let limit = idleLimit.load(ordering: .relaxed)
@@ -171,19 +172,30 @@ public actor Connection: EventSource {
         extras?.timer = nil
         guard phase == .open, idleLimit.load(ordering: .relaxed) > 0 else { return }
         lastActivity = loop.now
-        scheduleIdleTimer()
+        scheduleIdleTimer(from: lastActivity)
     }
 
-    private nonisolated func scheduleIdleTimer() {
+    /// A kernel with a long queue says nothing while a slow peer takes it; so the queue is looked at.
+    ///
+    /// - Parameters:
+    ///   - start: When the idleness began, as far as is known.
+    ///   - unsent: How many bytes were in the queue then.
+    private nonisolated func scheduleIdleTimer(from start: UInt64, unsent: Int = 0) {
         // `lastActivity` is coarse: up to 4 ms behind.
-        let deadline = lastActivity &+ idleLimit.load(ordering: .relaxed) &+ 4_000_000
+        let deadline = start &+ idleLimit.load(ordering: .relaxed) &+ 4_000_000
         makeExtras().timer = loop.schedule(at: deadline) { [weak self] in
             guard let self, self.phase == .open else { return }
             self.extras?.timer = nil
             if self.loop.isStopping { return self.loopWillStop() }
             let limit = self.idleLimit.load(ordering: .relaxed)
             guard limit > 0 else { return }
-            if self.loop.now &- self.lastActivity < limit { return self.scheduleIdleTimer() }
+            if self.loop.now &- self.lastActivity < limit {
+                return self.scheduleIdleTimer(from: self.lastActivity)
+            }
+            let left = self.base.unsentCount
+            if left > 0 && left != unsent {
+                return self.scheduleIdleTimer(from: self.loop.now, unsent: left)
+            }
             let error = self.error(
                 .timedOut,
                 "wait",

@@ -8,6 +8,7 @@
 #pragma once
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -112,6 +113,12 @@ struct endpoints_credentials {
 };
 int endpoints_peer_credentials(int fd, struct endpoints_credentials *credentials);
 // Bytes received and not yet read.
+// What was written and waits in the kernel for the peer's window; TCP only (linux/sockios.h).
+static inline int endpoints_unsent(int fd) {
+  int n = 0;
+  return ioctl(fd, SIOCOUTQNSD, &n) ? -errno : n;
+}
+
 static inline int endpoints_unread(int fd) {
   int n = 0;
   return ioctl(fd, FIONREAD, &n) ? -errno : n;

@@ -113,6 +113,8 @@ final class SocketTransport: BaseTransport, Transport {
 
     override var unreadCount: Int { max(Int(endpoints_unread(descriptor)), 0) }
 
+    override var unsentCount: Int { max(Int(endpoints_unsent(descriptor)), 0) }
+
     override func shutDownWrite() { _ = endpoints_shutdown(descriptor, Int32(SHUT_WR)) }
 
     override func discard() -> Transfer {

@@ -131,6 +131,8 @@ class BaseTransport {
     func close(on loop: EventLoop, reset: Bool) {}
     /// Bytes that have come and were not read.
     var unreadCount: Int { 0 }
+    /// Bytes that were written and have not been sent, since the peer has no room for them.
+    var unsentCount: Int { 0 }
     /// Ends our direction, whatever runs above.
     func shutDownWrite() {}
     /// Reads and drops what has come; as `Transport.read`.

@@ -57,6 +57,35 @@ struct ServeLimitsTests {
         }
     }
 
+    @Test("who takes slowly what was written is not idle; who takes nothing is")
+    func slowReader() async throws {
+        let ends = Tally()
+        // More than the buffers of any kernel hold.
+        let bytes = [UInt8](repeating: 7, count: 24 << 20)
+        try await withServer(ServeLimits(idleTime: .seconds(60))) { connection in
+            do { try await connection.write(bytes) } catch let error as EndpointError {
+                if error.code == .timedOut { ends.add() }
+                throw error
+            }
+        } _: { listener, driver, listening in
+            func advance() async {
+                driver.advance(by: .seconds(61))
+                // Two turns of the loop: in the first timers fire.
+                for _ in 0..<2 { _ = await listener.loop.census() }
+            }
+            let client = try await listening.connect()
+            for _ in 0..<10 {
+                // Less than what has the kernel call the socket writable again.
+                _ = try await client.read(exactly: 1 << 19)
+                await advance()
+            }
+            #expect(ends.value == 0)
+            for _ in 0..<2 { await advance() }
+            try await ends.reaches(1)
+            await client.close()
+        }
+    }
+
     @Test("a connection ends when its total time is over, however busy it is")
     func total() async throws {
         let ends = Tally()
