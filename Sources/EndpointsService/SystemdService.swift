@@ -47,14 +47,17 @@ public struct SystemdService: Service, CustomStringConvertible {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await tellReady() }
             group.addTask { await feedWatchdog() }
-            if await waitForGracefulShutdown(), notifier.isMainProcess {
+            let isShuttingDown = await waitForGracefulShutdown()
+            // First, so that nothing is ready behind the word that it stops.
+            group.cancelAll()
+            if isShuttingDown, notifier.isMainProcess {
                 await tell { try await notifier.stopping() }
             }
-            group.cancelAll()
         }
     }
 
     private func tellReady() async {
+        guard notifier.isActive else { return }
         await tell {
             try await ready()
             try await notifier.ready()

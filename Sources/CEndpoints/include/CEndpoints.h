@@ -112,13 +112,13 @@ struct endpoints_credentials {
   uint32_t uid, gid;
 };
 int endpoints_peer_credentials(int fd, struct endpoints_credentials *credentials);
-// Bytes received and not yet read.
-// What was written and waits in the kernel for the peer's window; TCP only (linux/sockios.h).
+// What was written and waits in the kernel for room at the peer (linux/sockios.h): over TCP what was not sent; a
+// UNIX socket has one number, for what was not read.
 static inline int endpoints_unsent(int fd) {
   int n = 0;
-  return ioctl(fd, SIOCOUTQNSD, &n) ? -errno : n;
+  return ioctl(fd, SIOCOUTQNSD, &n) && ioctl(fd, SIOCOUTQ, &n) ? -errno : n;
 }
-
+// Bytes received and not yet read.
 static inline int endpoints_unread(int fd) {
   int n = 0;
   return ioctl(fd, FIONREAD, &n) ? -errno : n;
