@@ -7,7 +7,8 @@
 // answer is the last that is read.
 //
 // Each connection's output is taken from where it is made, not from the client's `connections`: who
-// is slow there misses those that were lost meanwhile, and with them an answer.
+// is slow there misses those that were lost meanwhile, and with them an answer. And the client waits
+// for it to be written (OutputClock.swift).
 
 import Endpoints
 import Logging
@@ -30,6 +31,7 @@ struct ReconnectingSession {
 
     private let client: ReconnectingClient<Connection>
     private let made: AsyncStream<Connection>
+    private let unwritten: UnwrittenOutput
     private let progress: Lock<Progress>
     private let writer: EventWriter
     private let stop: StopRequest
@@ -46,11 +48,14 @@ struct ReconnectingSession {
     ) {
         let (made, maker) = AsyncStream.makeStream(of: Connection.self)
         let progress = Lock(Progress())
-        client = Self.client(endpoint, context, retry) { connection in
+        let unwritten = UnwrittenOutput()
+        client = Self.client(endpoint, context, retry, OutputClock(unwritten)) { connection in
             progress.withLock { $0.newest = connection }
+            unwritten.begin()
             maker.yield(connection)
         }
         self.made = made
+        self.unwritten = unwritten
         self.progress = progress
         self.writer = writer
         self.stop = stop
@@ -61,9 +66,10 @@ struct ReconnectingSession {
         _ endpoint: some ClientEndpoint,
         _ context: EndpointContext,
         _ retry: RetryPolicy,
+        _ clock: OutputClock,
         _ note: @escaping @Sendable (Connection) -> Void
     ) -> ReconnectingClient<Connection> {
-        ReconnectingClient(endpoint, in: context, retry: retry) { connection in
+        ReconnectingClient(endpoint, in: context, retry: retry, clock: clock) { connection in
             note(connection)
             return connection
         }
@@ -181,6 +187,7 @@ struct ReconnectingSession {
                 .connected(endpoint: client.description, peer: connection.remoteAddress)
             )
             let failure = await copy(connection, to: stdio)
+            unwritten.end()
             await writer.write(.closed(ConnectionReport(of: connection, since: start)))
             if let failure { return failure }
             if progress.withLock({ $0.last === connection }) { return nil }

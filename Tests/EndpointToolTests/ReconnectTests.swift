@@ -45,6 +45,22 @@ struct ReconnectTests {
         }
     }
 
+    @Test("what each connection brought is written whole, however soon the next may come")
+    func output() async throws {
+        // What a socket holds: it has come when the end has.
+        let size = 100_000
+        try await withServer { connection in
+            try await connection.write([1] + [UInt8](repeating: 0, count: size - 1))
+        } _: { _ in
+            let tool = try ToolProcess(["connect", "--reconnect", "--delay", "0", client])
+            let bytes = try await tool.stream.read(exactly: 5 * size)
+            let starts = bytes.indices.filter { bytes[$0] == 1 }
+            #expect(starts == (0..<5).map { $0 * size })
+            tool.signal(SIGTERM)
+            #expect(try await tool.finish().status == 0)
+        }
+    }
+
     @Test("a server that comes later, and again later, is waited for")
     func later() async throws {
         let tool = try ToolProcess(Self.again + ["--json", client])
