@@ -100,7 +100,9 @@ public actor Connection: EventSource {
         origin: ConnectionOrigin,
         on loop: EventLoop
     ) -> Connection {
-        Connection(SocketTransport(descriptor), facts: facts, origin: origin, on: loop)
+        let isUNIX = facts.remoteAddress.family == nil
+        let transport = SocketTransport(descriptor, isUNIX: isUNIX)
+        return Connection(transport, facts: facts, origin: origin, on: loop)
     }
 
     isolated deinit {

@@ -44,7 +44,7 @@ package final class EpollDriver: LoopDriver {
 
     deinit { events.deallocate() }
 
-    private static let reading = ENDPOINTS_IN | ENDPOINTS_RDHUP | ENDPOINTS_EDGE
+    private static let reading = ENDPOINTS_IN | ENDPOINTS_PRI | ENDPOINTS_RDHUP | ENDPOINTS_EDGE
 
     package func add(_ descriptor: Int32, token: UInt64, writable: Bool) -> Int32 {
         let mask = writable ? Self.reading | ENDPOINTS_OUT : Self.reading

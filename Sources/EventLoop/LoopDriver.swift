@@ -9,6 +9,7 @@ package struct Readiness: OptionSet, Sendable {
     @usableFromInline package init(rawValue: UInt32) { self.rawValue = rawValue }
 
     package static let readable = Readiness(rawValue: 0x001)  // EPOLLIN
+    package static let urgent = Readiness(rawValue: 0x002)  // EPOLLPRI
     package static let writable = Readiness(rawValue: 0x004)  // EPOLLOUT
     package static let error = Readiness(rawValue: 0x008)  // EPOLLERR
     package static let hangUp = Readiness(rawValue: 0x010)  // EPOLLHUP

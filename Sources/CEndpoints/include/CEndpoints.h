@@ -151,8 +151,8 @@ static inline int endpoints_epoll_control(int epoll, int operation, int fd, uint
 int endpoints_epoll_wait(int epoll, struct epoll_event *events, int capacity, int milliseconds);
 static inline uint64_t endpoints_event_data(const struct epoll_event *events, int i) { return events[i].data.u64; }
 static inline uint32_t endpoints_event_mask(const struct epoll_event *events, int i) { return events[i].events; }
-static const uint32_t ENDPOINTS_IN = EPOLLIN, ENDPOINTS_OUT = EPOLLOUT, ENDPOINTS_RDHUP = EPOLLRDHUP,
-                      ENDPOINTS_HUP = EPOLLHUP, ENDPOINTS_ERR = EPOLLERR, ENDPOINTS_EDGE = EPOLLET;
+static const uint32_t ENDPOINTS_IN = EPOLLIN, ENDPOINTS_PRI = EPOLLPRI, ENDPOINTS_OUT = EPOLLOUT,
+                      ENDPOINTS_RDHUP = EPOLLRDHUP, ENDPOINTS_HUP = EPOLLHUP, ENDPOINTS_ERR = EPOLLERR, ENDPOINTS_EDGE = EPOLLET;
 
 #include "CEndpointsSockets.h"
 #include "CEndpointsDescriptors.h"

@@ -45,7 +45,7 @@ final class SocketSource: ConnectionSource {
             remoteAddress: remote,
             peerCredentials: isUNIX ? PeerCredentials(of: descriptor.rawValue) : nil
         )
-        return .connection(SocketTransport(descriptor), facts)
+        return .connection(SocketTransport(descriptor, isUNIX: isUNIX), facts)
     }
 
     override func close(on loop: EventLoop) {

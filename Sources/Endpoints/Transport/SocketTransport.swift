@@ -1,5 +1,5 @@
-// A stream socket. A short read empties it, so the next call answers "would block" by itself; but
-// not after a hang-up: no further edge will come, and the end must still be fetched (epoll(7)).
+// A stream socket. A short read empties it, so the next call answers "would block" by itself. But
+// not always (`shortReadsEmpty`), and a reader that then waited would sleep on bytes that are there.
 
 import CEndpoints
 import EventLoop
@@ -7,7 +7,12 @@ import EventLoop
 final class SocketTransport: BaseTransport, Transport {
     private(set) var descriptor: Int32
 
-    init(_ descriptor: consuming OwnedDescriptor) { self.descriptor = descriptor.take() }
+    /// Moves bytes over a socket; over a UNIX one the peer can send descriptors along.
+    init(_ descriptor: consuming OwnedDescriptor, isUNIX: Bool) {
+        self.descriptor = descriptor.take()
+        super.init()
+        shortReadsEmpty = !isUNIX
+    }
 
     deinit {
         if descriptor >= 0 { _ = endpoints_close(descriptor) }
@@ -20,7 +25,7 @@ final class SocketTransport: BaseTransport, Transport {
         while true {
             let n = endpoints_recv(descriptor, buffer.baseAddress, buffer.count)
             if n > 0 {
-                if n < buffer.count && !hasHungUp { isReadable = false }
+                if n < buffer.count && shortReadsEmpty { isReadable = false }
                 return .moved(n)
             }
             if n == 0 { return pendingError == 0 ? .moved(0) : .systemError(pendingError) }

@@ -95,9 +95,14 @@ class BaseTransport {
     /// Until proven otherwise the system call is tried first.
     final var isReadable = true
     final var isWritable = true
-    /// An end or an error was reported: no further edge will come, so a short read must not clear
-    /// `isReadable`.
+    /// An end or an error was reported: no further edge will come.
     final var hasHungUp = false
+    /// Whether a read that gets less than there was room for has emptied the socket, and may clear
+    /// `isReadable`.
+    ///
+    /// Not behind a hang-up, whose end must still be fetched. Nor where the kernel stops before all is
+    /// read: at urgent data (tcp(7)), and behind descriptors that came along (unix(7), SCM_RIGHTS).
+    final var shortReadsEmpty = true
     final var isRegistered = false
     /// Whether `isWritable` will be set again once it is false.
     final var watchesWritable = false
@@ -108,9 +113,11 @@ class BaseTransport {
     final func note(_ readiness: Readiness) {
         if readiness.isEnding {
             hasHungUp = true
+            shortReadsEmpty = false
             isReadable = true
             if readiness.includes(.error) || readiness.includes(.hangUp) { isWritable = true }
         }
+        if readiness.includes(.urgent) { shortReadsEmpty = false }
         if readiness.includes(.readable) { isReadable = true }
         if readiness.includes(.writable) { isWritable = true }
     }

@@ -26,7 +26,7 @@ final class ScriptedConnections: ConnectionSource {
         guard let (ours, theirs) = try? connectedDescriptors(.unix) else { return .failed(EBADF) }
         _ = endpoints_close(theirs)
         let facts = ConnectionFacts(localAddress: address, remoteAddress: address)
-        return .connection(SocketTransport(OwnedDescriptor(ours)), facts)
+        return .connection(SocketTransport(OwnedDescriptor(ours), isUNIX: false), facts)
     }
 }
 
