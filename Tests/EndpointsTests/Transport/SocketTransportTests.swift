@@ -11,8 +11,8 @@ struct SocketTransportTests {
     )
     func unsent(kind: PairKind) throws {
         let (near, far) = try connectedDescriptors(kind)
-        let transport = SocketTransport(OwnedDescriptor(near))
-        let peer = SocketTransport(OwnedDescriptor(far))
+        let transport = SocketTransport(OwnedDescriptor(near), isUNIX: kind == .unix)
+        let peer = SocketTransport(OwnedDescriptor(far), isUNIX: kind == .unix)
         #expect(transport.unsentCount == 0)
         let bytes = [UInt8](repeating: 7, count: 65_536)
         while bytes.withUnsafeBytes({ transport.write($0) }).isMoved {}
