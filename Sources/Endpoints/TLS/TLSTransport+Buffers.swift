@@ -32,6 +32,8 @@ extension TLSTransport {
     }
 
     private func lookLater(_ watch: BufferWatch, on loop: EventLoop) {
+        // A loop that ends fires its timers at once, and keeps those that are set then.
+        if loop.isStopping { return }
         callsAtLastLook = calls
         _ = loop.schedule(at: loop.now &+ Self.lookInterval) {
             watch.transport?.look(watch, on: loop)
