@@ -3,7 +3,6 @@
 // do not ask, and nothing is decided by it. Above all a certificate is refused as ever: that which is
 // kept here of a refused peer is what it had sent until then.
 
-import COpenSSL
 import EventLoop
 
 /// Collects what becomes of each step while an endpoint connects; for one `connect`.
@@ -34,8 +33,8 @@ package final class ConnectTrace: Sendable {
         package var timeline = ConnectionTimeline()
         /// Whom the TLS handshake is with.
         package var address: SocketAddress?
-        /// What had been agreed on when a handshake failed, if its peer had shown a certificate.
-        package var refused: TLSFacts?
+        /// What a layer had found out about the peer that it then refused.
+        package var refused = TypedValues()
     }
 
     private let state = Lock(Record())
@@ -61,36 +60,13 @@ package final class ConnectTrace: Sendable {
 }
 
 extension EndpointContext {
+    /// Where to write down what happens on the way to a connection.
+    package var trace: ConnectTrace? { request.values[ConnectTrace.self] }
+
     /// The same, with what happens on the way to a connection written down in `trace`.
     package func tracing(_ trace: ConnectTrace) -> EndpointContext {
         var context = self
-        context.trace = trace
+        context.request.values[ConnectTrace.self] = trace
         return context
-    }
-}
-
-extension TLSTransport {
-    /// Writes down what a peer has presented whose certificate is being refused.
-    func traceRefusal(of store: OpaquePointer) {
-        // Not the session's own list, which is filled in only when all is well.
-        trace(presented: TLSCertificate.array(X509_STORE_CTX_get0_untrusted(store)))
-    }
-
-    /// Writes down whom a handshake failed with, if that is known and not yet written.
-    func traceFailure() {
-        guard SSL_get0_peer_certificate(ssl) != nil else { return }
-        trace(presented: [])
-    }
-
-    private func trace(presented: [TLSCertificate]) {
-        guard case .client(let client) = side, let trace = client.trace else { return }
-        let facts = TLSFacts(
-            ssl,
-            isServer: false,
-            verifies: false,
-            serverName: client.serverName.isAddress ? nil : client.serverName.text,
-            presented: presented
-        )
-        trace.update { $0.refused = $0.refused ?? facts }
     }
 }

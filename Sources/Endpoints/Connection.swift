@@ -25,7 +25,8 @@ public actor Connection: EventSource {
     private static let lastID = Atomic<UInt64>(0)
     /// The loop on which the connection lives.
     nonisolated let loop: EventLoop
-    nonisolated let facts: ConnectionFacts
+    /// What is known about the connection; it never changes.
+    public nonisolated let facts: ConnectionFacts
     nonisolated let origin: ConnectionOrigin
     @usableFromInline nonisolated let readGate: Gate
     private nonisolated let idleLimit = Atomic<UInt64>(0)
@@ -140,10 +141,7 @@ public actor Connection: EventSource {
     public nonisolated var remoteAddress: SocketAddress { facts.remoteAddress }
 
     /// Who is at the other end of a UNIX socket; `nil` on other transports.
-    public nonisolated var peerCredentials: PeerCredentials? { facts.peerCredentials }
-
-    /// What a proxy said in the PROXY header; `nil` if there was none.
-    public nonisolated var proxy: ProxyFacts? { facts.proxy }
+    public nonisolated var peerCredentials: PeerCredentials? { facts[PeerCredentials.self] }
 
     /// How the connection was made: each phase with its start and duration.
     public nonisolated var timeline: ConnectionTimeline { facts.timeline ?? ConnectionTimeline() }

@@ -1,81 +1,98 @@
 import EventLoop
 import Logging
 
-/// What is known of a connection and does not change: fixed when it is handed out.
-final class ConnectionFacts: Sendable {
+/// What is known about a connection when it is handed out; it never changes afterwards.
+///
+/// Layers add facts of their own types: `connection.facts[TLSFacts.self]`.
+public final class ConnectionFacts: Sendable {
     let localAddress: SocketAddress
     let remoteAddress: SocketAddress
-    /// What a plain TCP connection that was accepted does not have: it costs the others nothing.
+    /// What a plain accepted TCP connection does not have, so that it costs the others nothing.
     private let rare: Rare?
 
     private final class Rare: Sendable {
         let timeline: ConnectionTimeline?
-        let peerCredentials: PeerCredentials?
-        let tls: TLSFacts?
-        let proxy: ProxyFacts?
+        let values: TypedValues
 
-        init(
-            _ timeline: ConnectionTimeline?,
-            _ peerCredentials: PeerCredentials?,
-            _ tls: TLSFacts?,
-            _ proxy: ProxyFacts?
-        ) {
+        init(_ timeline: ConnectionTimeline?, _ values: TypedValues) {
             self.timeline = timeline
-            self.peerCredentials = peerCredentials
-            self.tls = tls
-            self.proxy = proxy
+            self.values = values
         }
     }
 
     var timeline: ConnectionTimeline? { rare?.timeline }
-    var peerCredentials: PeerCredentials? { rare?.peerCredentials }
-    var tls: TLSFacts? { rare?.tls }
-    var proxy: ProxyFacts? { rare?.proxy }
+
+    /// The fact of this type; `nil` if no layer of the connection added one.
+    public subscript<Fact: Sendable>(_ type: Fact.Type) -> Fact? { rare?.values[type] }
 
     init(
         localAddress: SocketAddress,
         remoteAddress: SocketAddress,
         timeline: ConnectionTimeline? = nil,
-        peerCredentials: PeerCredentials? = nil,
-        tls: TLSFacts? = nil,
-        proxy: ProxyFacts? = nil
+        values: TypedValues = TypedValues()
     ) {
         self.localAddress = localAddress
         self.remoteAddress = remoteAddress
-        let isPlain = timeline == nil && peerCredentials == nil && tls == nil && proxy == nil
-        rare = isPlain ? nil : Rare(timeline, peerCredentials, tls, proxy)
+        rare = timeline == nil && values.isEmpty ? nil : Rare(timeline, values)
     }
 
-    /// The same, after a TLS handshake.
-    func with(tls: TLSFacts, handshake: ConnectionTimeline.Phase) -> ConnectionFacts {
-        with(tls: tls) { $0.handshake = handshake }
+    convenience init(
+        localAddress: SocketAddress,
+        remoteAddress: SocketAddress,
+        timeline: ConnectionTimeline? = nil,
+        peerCredentials: PeerCredentials?
+    ) {
+        var values = TypedValues()
+        values[PeerCredentials.self] = peerCredentials
+        self.init(
+            localAddress: localAddress,
+            remoteAddress: remoteAddress,
+            timeline: timeline,
+            values: values
+        )
     }
 
-    /// The same, after a proxy has made the connection.
-    func with(proxyPhase phase: ConnectionTimeline.Phase) -> ConnectionFacts {
-        with { $0.proxy = phase }
+    /// The same facts after one more step, which `enter` writes into the timeline.
+    func adding(_ enter: (inout ConnectionTimeline) -> Void) -> ConnectionFacts {
+        entering(enter, values: rare?.values ?? TypedValues())
     }
 
-    /// The same behind a PROXY header; the addresses are those that it names, if it names any.
-    func with(proxy: ProxyFacts, phase: ConnectionTimeline.Phase) -> ConnectionFacts {
-        with(proxy: proxy) { $0.proxy = phase }
-    }
-
-    /// The same, with what a step has brought, and the step in the timeline.
-    private func with(
-        tls: TLSFacts? = nil,
-        proxy: ProxyFacts? = nil,
+    /// The same facts with one more, after the step that found it.
+    ///
+    /// - Parameters:
+    ///   - fact: The new fact; it replaces one of the same type.
+    ///   - localAddress: Our own address, if the step revealed another one.
+    ///   - remoteAddress: The peer's address, if the step revealed another one.
+    ///   - enter: Writes the step into the timeline.
+    func adding<Fact: Sendable>(
+        _ fact: Fact,
+        localAddress: SocketAddress? = nil,
+        remoteAddress: SocketAddress? = nil,
         _ enter: (inout ConnectionTimeline) -> Void
+    ) -> ConnectionFacts {
+        var values = rare?.values ?? TypedValues()
+        values[Fact.self] = fact
+        return entering(
+            enter,
+            values: values,
+            localAddress: localAddress,
+            remoteAddress: remoteAddress
+        )
+    }
+
+    private func entering(
+        _ enter: (inout ConnectionTimeline) -> Void,
+        values: TypedValues,
+        localAddress: SocketAddress? = nil,
+        remoteAddress: SocketAddress? = nil
     ) -> ConnectionFacts {
         var timeline = timeline ?? ConnectionTimeline()
         enter(&timeline)
         return ConnectionFacts(
-            localAddress: proxy?.destination ?? localAddress,
-            remoteAddress: proxy?.source ?? remoteAddress,
+            localAddress: localAddress ?? self.localAddress,
+            remoteAddress: remoteAddress ?? self.remoteAddress,
             timeline: timeline,
-            peerCredentials: peerCredentials,
-            tls: tls ?? self.tls,
-            proxy: proxy ?? self.proxy
+            values: values
         )
     }
 }

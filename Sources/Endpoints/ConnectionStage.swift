@@ -60,7 +60,7 @@ extension EndpointContext {
     ) -> EndpointContext {
         var context = self
         let stage = ConnectionStage(name: name, timeout: timeout, client: client, body: body)
-        context.stages.append(stage)
+        context.request.stages.append(stage)
         return context
     }
 }

@@ -14,16 +14,8 @@ public struct EndpointContext: Sendable {
     /// Is told what becomes of connections; nobody unless set.
     public var observer: (any EndpointObserver)?
 
-    /// What prepares an accepted connection, in order.
-    var stages: [ConnectionStage] = []
-    /// The outermost of the endpoints that wrap the one which listens, as errors and the log have it.
-    private var wrapper: String?
-    /// Sockets to use in place of new ones.
-    var inherited: InheritedSockets?
-    /// For whom is connected, if not for this process itself.
-    var relayed: RelayedAddresses?
-    /// Where to write down what happens on the way to a connection.
-    var trace: ConnectTrace?
+    /// What this one connect or listen carries along.
+    var request = EndpointRequest()
 
     /// Makes a context of the parts that differ from the usual ones.
     ///
@@ -42,6 +34,16 @@ public struct EndpointContext: Sendable {
     }
 }
 
+/// What one connect or listen carries from an outer endpoint to the ones inside it.
+struct EndpointRequest: Sendable {
+    /// What prepares an accepted connection, in order.
+    var stages: [ConnectionStage] = []
+    /// The name of the outermost endpoint around the one that listens, for errors and the log.
+    var wrapper: String?
+    /// What one module's endpoints tell others of the same module, by type.
+    var values = TypedValues()
+}
+
 extension EndpointContext {
     /// A context in which whatever listens is called `endpoint` in errors and in the log.
     ///
@@ -52,7 +54,7 @@ extension EndpointContext {
     /// - Returns: The context.
     public func naming(_ endpoint: any ServerEndpoint) -> EndpointContext {
         var context = self
-        context.wrapper = wrapper ?? endpoint.redacted
+        context.request.wrapper = request.wrapper ?? endpoint.redacted
         return context
     }
 
@@ -71,5 +73,5 @@ extension EndpointContext {
     }
 
     /// What a server's endpoint is called in errors and in the log.
-    func name(of endpoint: any ServerEndpoint) -> String { wrapper ?? endpoint.redacted }
+    func name(of endpoint: any ServerEndpoint) -> String { request.wrapper ?? endpoint.redacted }
 }

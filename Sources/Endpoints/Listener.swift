@@ -72,7 +72,7 @@ public actor Listener {
             origin: ConnectionOrigin(endpoint: endpoint, in: context),
             on: EventLoop.current ?? context.loops.next(),
             loops: context.loops.loops,
-            stages: context.stages
+            stages: context.request.stages
         )
     }
 

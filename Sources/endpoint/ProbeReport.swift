@@ -34,7 +34,7 @@ struct ProbeReport: Sendable {
         attempts = record.attempts
         timeline = own ?? record.timeline
         guard own == nil, tls == nil else { return }
-        tls = record.refused
+        tls = record.refused[TLSFacts.self]
         address = address ?? record.address ?? record.attempts.last { $0.isConnected }?.address
     }
 

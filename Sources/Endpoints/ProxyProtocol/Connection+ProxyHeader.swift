@@ -11,13 +11,18 @@ extension Connection {
     func takingProxyHeader(limit: Int) async throws -> Connection {
         let start = ContinuousClock.now
         let header = try await readProxyHeader(limit: limit)
-        let proxy = ProxyFacts(
+        let found = ProxyFacts(
             header: header,
-            realLocalAddress: facts.proxy?.realLocalAddress ?? facts.localAddress,
+            realLocalAddress: proxy?.realLocalAddress ?? facts.localAddress,
             realRemoteAddress: realRemoteAddress
         )
         let phase = ConnectionTimeline.Phase(start: start, duration: .now - start)
-        return try replaceTransport(facts: facts.with(proxy: proxy, phase: phase)) { $0 }
+        let facts = facts.adding(
+            found,
+            localAddress: found.destination,
+            remoteAddress: found.source
+        ) { $0.proxy = phase }
+        return try replaceTransport(facts: facts) { $0 }
     }
 
     private func readProxyHeader(limit: Int) async throws -> ProxyHeader {
@@ -49,7 +54,7 @@ extension Connection {
 
     /// The socket's own peer, whatever headers say.
     nonisolated var realRemoteAddress: SocketAddress {
-        facts.proxy?.realRemoteAddress ?? facts.remoteAddress
+        proxy?.realRemoteAddress ?? facts.remoteAddress
     }
 
     nonisolated func proxyError(

@@ -66,7 +66,9 @@ public struct ProxyClientEndpoint: ClientEndpoint, EndpointKind {
     public func connect(in context: EndpointContext) async throws -> Connection {
         let connection = try await endpoint.connect(in: context)
         do {
-            try await connection.write(try header(for: connection, context.relayed))
+            try await connection.write(
+                try header(for: connection, context.request.values[RelayedAddresses.self])
+            )
             return connection
         } catch {
             connection.abort()

@@ -13,6 +13,11 @@ public struct ProxyFacts: Hashable, Sendable {
     public var destination: SocketAddress? { header.command == .proxy ? header.destination : nil }
 }
 
+extension Connection {
+    /// What a proxy said in the PROXY header; `nil` if there was none.
+    public nonisolated var proxy: ProxyFacts? { facts[ProxyFacts.self] }
+}
+
 /// The two ends of a connection that is passed on: what a header sent for it says.
 struct RelayedAddresses: Sendable {
     let source: SocketAddress
@@ -29,7 +34,7 @@ extension EndpointContext {
     /// - Returns: The context.
     public func relaying(_ connection: Connection) -> EndpointContext {
         var context = self
-        context.relayed = RelayedAddresses(
+        context.request.values[RelayedAddresses.self] = RelayedAddresses(
             source: connection.remoteAddress,
             destination: connection.localAddress
         )

@@ -75,7 +75,7 @@ public struct ProxyServerEndpoint: ServerEndpoint, EndpointKind {
                 return try await connection.takingProxyHeader(limit: limit)
             }
         )
-        prepared.stages[prepared.stages.count - 1].namesSource = true
+        prepared.request.stages[prepared.request.stages.count - 1].namesSource = true
         return try await endpoint.listen(in: prepared)
     }
 }

@@ -74,10 +74,13 @@ package final class InheritedSockets: Sendable {
 }
 
 extension EndpointContext {
+    /// Sockets to use in place of new ones.
+    var inherited: InheritedSockets? { request.values[InheritedSockets.self] }
+
     /// The same, in which the next endpoint that listens uses these sockets.
     package func inheriting(_ sockets: InheritedSockets) -> EndpointContext {
         var context = self
-        context.inherited = sockets
+        context.request.values[InheritedSockets.self] = sockets
         return context
     }
 }

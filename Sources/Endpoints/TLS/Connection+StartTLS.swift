@@ -80,7 +80,7 @@ extension Connection {
             throw failure
         }
         let handshake = ConnectionTimeline.Phase(start: start, duration: .now - start)
-        tls.facts = facts.with(tls: tls.agreement(), handshake: handshake)
+        tls.facts = facts.adding(tls.agreement()) { $0.handshake = handshake }
         let successor = try replaceTransport(facts: tls.facts) { _ in tls }
         // An end that came meanwhile was told to us, not to it.
         if base.hasHungUp, let end = tls.end(after: .readHangUp) { successor.finish(with: end) }

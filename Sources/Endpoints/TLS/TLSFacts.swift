@@ -72,5 +72,5 @@ extension TLSCertificate {
 
 extension Connection {
     /// What TLS agreed on; `nil` on connections without it.
-    public nonisolated var tls: TLSFacts? { facts.tls }
+    public nonisolated var tls: TLSFacts? { facts[TLSFacts.self] }
 }

@@ -199,6 +199,6 @@ extension Connection {
     /// The connection that a proxy has made of this one, which is used up.
     fileprivate func behindProxy(asked start: ContinuousClock.Instant) throws -> Connection {
         let phase = ConnectionTimeline.Phase(start: start, duration: .now - start)
-        return try replaceTransport(facts: facts.with(proxyPhase: phase)) { $0 }
+        return try replaceTransport(facts: facts.adding { $0.proxy = phase }) { $0 }
     }
 }
