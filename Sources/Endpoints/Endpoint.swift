@@ -5,6 +5,8 @@
 // That string may hold a password. So there is a second one for whoever tells others of an endpoint:
 // logs, errors, events.
 
+import Logging
+
 /// What clients' and servers' endpoints have in common: how they print.
 public protocol Endpoint: Sendable, CustomStringConvertible {
     /// The description with secrets masked, for logs and errors.
@@ -41,6 +43,41 @@ public protocol ServerEndpoint: Endpoint {
     /// - Returns: The listener, its addresses the real ones.
     /// - Throws: ``EndpointError``, or `CancellationError`.
     func listen(in context: EndpointContext) async throws -> Listener
+
+    /// The endpoint that listens on just this address: with the real port where the string says 0.
+    ///
+    /// Defaults to the endpoint itself.
+    ///
+    /// - Parameter address: One of ``Listener/addresses``.
+    /// - Returns: The endpoint, which prints as the string for this address.
+    func bound(to address: SocketAddress) -> any ServerEndpoint
+
+    /// Whether there are files that ``reload(logger:)`` reads again. Defaults to `false`.
+    var isReloadable: Bool { get }
+
+    /// Reads the files again; connections made from now on use what they hold.
+    ///
+    /// Defaults to doing nothing.
+    ///
+    /// - Parameter logger: Receives warnings about the files.
+    /// - Throws: ``EndpointError``; then whatever could not be read stays as it was.
+    func reload(logger: Logger) throws
+}
+
+extension ServerEndpoint {
+    /// The endpoint itself.
+    public func bound(to address: SocketAddress) -> any ServerEndpoint { self }
+
+    /// No: there are no files to read again.
+    public var isReloadable: Bool { false }
+
+    /// Does nothing.
+    public func reload(logger: Logger) throws {}
+
+    /// Reads the files again; warnings go to a logger labelled `endpoints`.
+    ///
+    /// - Throws: ``EndpointError``; then whatever could not be read stays as it was.
+    public func reload() throws { try reload(logger: Logger(label: "endpoints")) }
 }
 
 extension ClientEndpoint {

@@ -65,7 +65,7 @@ public final class HotRestart: Sendable {
     ///     endpoint.
     /// - Returns: The endpoint.
     public func endpoint(_ endpoint: some ServerEndpoint, name: String) -> some ServerEndpoint {
-        RestartableEndpoint(endpoint: endpoint, name: name, restart: self)
+        RestartableEndpoint(inner: endpoint, name: name, restart: self)
     }
 
     fileprivate func listen(
@@ -267,19 +267,15 @@ public final class HotRestart: Sendable {
     }
 }
 
-private struct RestartableEndpoint<Inner: ServerEndpoint>: ServerEndpoint {
-    let endpoint: Inner
+private struct RestartableEndpoint: ServerEndpointWrapper {
+    var inner: any ServerEndpoint
     let name: String
     let restart: HotRestart
 
-    var description: String { endpoint.description }
-    var redacted: String { endpoint.redacted }
+    var description: String { inner.description }
+    var redacted: String { inner.redacted }
 
     func listen(in context: EndpointContext) async throws -> Listener {
-        try await restart.listen(at: endpoint, name: name, in: context)
+        try await restart.listen(at: inner, name: name, in: context)
     }
-}
-
-extension RestartableEndpoint: ReloadableEndpoint {
-    func reload() throws { try (endpoint as? any ReloadableEndpoint)?.reload() }
 }

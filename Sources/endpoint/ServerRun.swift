@@ -116,8 +116,7 @@ struct ServerRun: Sendable {
     private func tell(of listeners: [Listener]) async {
         for (server, listener) in zip(servers, listeners) {
             for address in listener.addresses {
-                let bound = (server as? any BindableEndpoint)?.bound(to: address)
-                let endpoint = (bound ?? server).redacted
+                let endpoint = server.bound(to: address).redacted
                 await writer.write(.listening(endpoint: endpoint, address: address))
             }
         }

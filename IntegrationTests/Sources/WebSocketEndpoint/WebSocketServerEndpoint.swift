@@ -80,13 +80,11 @@ public struct WebSocketServerEndpoint: ServerEndpoint, EndpointKind {
     }
 }
 
-extension WebSocketServerEndpoint: BindableEndpoint {
-    /// The same around the endpoint that listens on just this address.
-    public func bound(to address: SocketAddress) -> any ServerEndpoint {
-        guard let endpoint = endpoint as? any BindableEndpoint else { return self }
-        var copy = self
-        copy.endpoint = endpoint.bound(to: address)
-        return copy
+extension WebSocketServerEndpoint: ServerEndpointWrapper {
+    /// Where to listen.
+    public var inner: any ServerEndpoint {
+        get { endpoint }
+        set { endpoint = newValue }
     }
 }
 

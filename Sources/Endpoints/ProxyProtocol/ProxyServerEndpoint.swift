@@ -80,26 +80,11 @@ public struct ProxyServerEndpoint: ServerEndpoint, EndpointKind {
     }
 }
 
-extension ProxyServerEndpoint: ReloadableEndpoint {
-    /// Has the endpoint within read its files again, if it has any.
-    ///
-    /// - Throws: ``EndpointError``; then what could not be read stays as it was.
-    public func reload() throws {
-        do {
-            try (endpoint as? any ReloadableEndpoint)?.reload()
-        } catch let error as EndpointError {
-            throw error.of(endpoint: redacted)
-        }
-    }
-}
-
-extension ProxyServerEndpoint: BindableEndpoint {
-    /// The same around the endpoint that listens on just this address.
-    public func bound(to address: SocketAddress) -> any ServerEndpoint {
-        guard let endpoint = endpoint as? any BindableEndpoint else { return self }
-        var copy = self
-        copy.endpoint = endpoint.bound(to: address)
-        return copy
+extension ProxyServerEndpoint: ServerEndpointWrapper {
+    /// Where to listen.
+    public var inner: any ServerEndpoint {
+        get { endpoint }
+        set { endpoint = newValue }
     }
 }
 

@@ -183,3 +183,9 @@ enum TCPListening {
         }
     }
 }
+
+/// A name may mean several addresses; a literal, and what stands for all, is what it is.
+func boundInterface(_ interface: String, _ address: SocketAddress) -> String {
+    if interface.isEmpty || HostName.family(ofLiteral: interface) != nil { return interface }
+    return address.ip ?? interface
+}

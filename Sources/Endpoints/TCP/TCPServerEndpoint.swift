@@ -156,3 +156,23 @@ extension ServerEndpoint where Self == TCPServerEndpoint {
         TCPServerEndpoint(port: port, interface: interface, backlog: backlog)
     }
 }
+
+extension TCPServerEndpoint {
+    /// The same with the address's port, and with its IP address in place of a name.
+    public func bound(to address: SocketAddress) -> any ServerEndpoint {
+        var copy = self
+        copy.port = address.port ?? port
+        copy.interface = boundInterface(interface, address)
+        return copy
+    }
+}
+
+extension TCP6ServerEndpoint {
+    /// The same with the address's port, and with its IP address in place of a name.
+    public func bound(to address: SocketAddress) -> any ServerEndpoint {
+        var copy = self
+        copy.port = address.port ?? port
+        copy.interface = boundInterface(interface, address)
+        return copy
+    }
+}

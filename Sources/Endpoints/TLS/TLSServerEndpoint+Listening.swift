@@ -4,7 +4,7 @@ import EventLoop
 import Logging
 
 /// A kind that listens for TLS.
-protocol TLSListening: TCPEndpoint, ReloadableEndpoint {
+protocol TLSListening: TCPEndpoint, ServerEndpoint {
     var configuration: TLSServerConfiguration { get set }
     var method: TLSMethod? { get set }
     /// What it listens on, if that is another endpoint.
@@ -215,18 +215,17 @@ extension TLSListening {
         return configuration
     }
 
-    /// Reads the files again, and has the endpoint within do so; connections made from now on use what
+    /// There are always files: the key and the certificate.
+    public var isReloadable: Bool { true }
+
+    /// Reads the files again, and makes the inner endpoint do so; connections made from now on use what
     /// they hold.
     ///
-    /// - Throws: ``EndpointError``; then what could not be read stays as it was.
-    public func reload() throws {
-        try eachLayer(
-            { try load(for: "reload", redacted) },
-            { try (inner as? any ReloadableEndpoint)?.reload() }
-        )
-    }
-
-    func reloadAndWarn(_ logger: Logger) throws {
+    /// Each layer reads its own files: one whose files are wrong keeps what it had, and the others take
+    /// what is new.
+    ///
+    /// - Throws: ``EndpointError``; then whatever could not be read stays as it was.
+    public func reload(logger: Logger) throws {
         try eachLayer(
             { warn(of: try load(for: "reload", redacted), logger, redacted) },
             { try inner?.reload(logger: logger) }

@@ -217,3 +217,28 @@ extension ServerEndpoint where Self == TLSServerEndpoint {
         TLSServerEndpoint(port: port, interface: interface, configuration)
     }
 }
+
+extension TLSServerEndpoint {
+    /// The same with the address's port, and with its IP address in place of a name; over another
+    /// endpoint, with that one bound.
+    public func bound(to address: SocketAddress) -> any ServerEndpoint {
+        var copy = self
+        if let endpoint {
+            copy.endpoint = endpoint.bound(to: address)
+        } else {
+            copy.port = address.port ?? port
+            copy.interface = boundInterface(interface, address)
+        }
+        return copy
+    }
+}
+
+extension SSLServerEndpoint {
+    /// The same with the address's port, and with its IP address in place of a name.
+    public func bound(to address: SocketAddress) -> any ServerEndpoint {
+        var copy = self
+        copy.port = address.port ?? port
+        copy.interface = boundInterface(interface, address)
+        return copy
+    }
+}

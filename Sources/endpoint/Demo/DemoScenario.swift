@@ -96,9 +96,7 @@ struct DemoScenario: Sendable {
                 {
                     throw DemoUnavailable(error: error)
                 }
-                let bound = (endpoint as? any BindableEndpoint).flatMap { endpoint in
-                    made?.addresses.first.map { endpoint.bound(to: $0) }
-                }
+                let bound = made?.addresses.first.map { endpoint.bound(to: $0) }
                 return "\(bound ?? endpoint)"
             }
         } catch let unavailable as DemoUnavailable {

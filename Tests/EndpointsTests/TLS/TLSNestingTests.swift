@@ -177,8 +177,7 @@ struct TLSNestedReloadTests {
         #expect(try await server.subjects(between) == ["CN=localhost", "CN=localhost"])
         try server.put("one", as: "wire")
         try server.put("two", as: "within")
-        let reloadable = try #require(server.endpoint as? any ReloadableEndpoint)
-        try reloadable.reload()
+        try server.endpoint.reload()
         #expect(try await server.subjects(between) == ["CN=one", "CN=two"])
         try server.put("two", as: "wire")
         try server.put("one", as: "within")
@@ -190,19 +189,18 @@ struct TLSNestedReloadTests {
     @Test("an error keeps what its layer had, names its file, and does not stop the other layer")
     func errors() async throws {
         let server = try await Server("")
-        let reloadable = try #require(server.endpoint as? any ReloadableEndpoint)
         try server.spoil("wire")
         try server.put("two", as: "within")
-        var error = await TLSTesting.failure { try reloadable.reload() }
+        var error = await TLSTesting.failure { try server.endpoint.reload() }
         #expect(error.says("wire.pem") && !error.says("within.pem\":"))
         #expect(try await server.subjects("") == ["CN=localhost", "CN=two"])
         try server.put("one", as: "wire")
         try server.spoil("within")
-        error = await TLSTesting.failure { try reloadable.reload() }
+        error = await TLSTesting.failure { try server.endpoint.reload() }
         #expect(error.says("within.pem\":"))
         #expect(try await server.subjects("") == ["CN=one", "CN=two"])
         try server.spoil("wire")
-        error = await TLSTesting.failure { try reloadable.reload() }
+        error = await TLSTesting.failure { try server.endpoint.reload() }
         #expect(error.says("wire.pem\":") && error.says("within.pem\":"))
         #expect(try await server.subjects("") == ["CN=one", "CN=two"])
         try await server.end()
