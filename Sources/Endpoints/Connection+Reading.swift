@@ -178,16 +178,13 @@ extension Connection {
     }
 
     /// Counts a call against the job's budget; false when others must run first.
-    nonisolated func takeTurn() -> Bool {
-        let hot = loop.hot
-        if hot.pointee.callBudget <= 0 { return false }
-        hot.pointee.callBudget &-= 1
-        return true
-    }
+    nonisolated func takeTurn() -> Bool { loop.hot.pointee.budget.take() }
 
     private nonisolated func noteRead(_ transfer: Transfer) -> Transfer {
         if transfer.rawValue > 0 {
-            lastActivity = loop.hot.pointee.turnTime
+            let hot = loop.hot
+            lastActivity = hot.pointee.turnTime
+            hot.pointee.budget.spend(bytes: transfer.rawValue)
             bytesRead &+= transfer.rawValue
             if !isPlain { noticeEnd() }
         } else if transfer.rawValue == 0 {

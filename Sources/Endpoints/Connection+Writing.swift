@@ -81,9 +81,7 @@ extension Connection {
     nonisolated func startWrite(_ bytes: RawSpan) throws -> Int {
         guard loop.isCurrent, writeObstacles.isEmpty else { return 0 }
         if isCallerCancelled { throw CancellationError() }
-        let hot = loop.hot
-        if bytes.isEmpty || hot.pointee.callBudget <= 0 { return 0 }
-        hot.pointee.callBudget &-= 1
+        if bytes.isEmpty || !takeTurn() { return 0 }
         let transfer = bytes.withUnsafeBytes { transport.write($0) }
         if transfer.rawValue > 0 {
             noteWritten(transfer.rawValue)
@@ -96,7 +94,9 @@ extension Connection {
     }
 
     nonisolated func noteWritten(_ count: Int) {
-        lastActivity = loop.hot.pointee.turnTime
+        let hot = loop.hot
+        lastActivity = hot.pointee.turnTime
+        hot.pointee.budget.spend(bytes: count)
         bytesWritten &+= count
     }
 

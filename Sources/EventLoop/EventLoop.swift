@@ -24,8 +24,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     package struct HotState {
         /// The time when this turn began, coarse; nanoseconds of the loop's clock.
         package var turnTime: UInt64 = 0
-        /// Calls that may still succeed in this job before it must let others run.
-        package var callBudget = 0
+        /// What the current piece of work may still do before it must let others run.
+        package var budget = WorkBudget()
         package var blocks = BlockPool()
     }
     /// What only the loop itself touches; behind a pointer for the same reason.
@@ -35,7 +35,6 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         var table = DescriptorTable()
         var isStopping = false
     }
-    package static let callsPerJob = 128
     static let jobsPerTurn = 1024
     static let stallLimit: UInt64 = 100_000_000
 
@@ -188,7 +187,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     /// Runs a job at once; only from an event source or a timer, where no job is running.
     package func runNow(_ job: UnownedJob) {
-        hot.pointee.callBudget = Self.callsPerJob
+        hot.pointee.budget.refill()
         job.runSynchronously(
             isolatedTo: asUnownedSerialExecutor(),
             taskExecutor: asUnownedTaskExecutor()
