@@ -20,8 +20,8 @@ class ConnectionSource {
     let address: SocketAddress
     /// Whether others hold it too: who waits there is theirs when we stop.
     var isShared: Bool { false }
-    /// By what a client on this host reaches it.
-    var client: (any ClientEndpoint)? { address.client }
+    /// How a client on this host reaches it, where the address does not say enough.
+    var client: (any ClientEndpoint)? { nil }
     /// Whether an attempt is worth while; until proven otherwise it is.
     final var isReadable = true
     private(set) final weak var listener: Listener?

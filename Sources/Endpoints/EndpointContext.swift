@@ -3,15 +3,15 @@ import Logging
 
 /// What an endpoint works with: event loops, a logger, a resolver.
 ///
-/// Each may be left out.
+/// Each has a default.
 public struct EndpointContext: Sendable {
     /// The loops that connections live on.
     public var loops: EventLoopGroup
     /// Where to log; what happens in normal operation is at most `info`.
     public var logger: Logger
-    /// Turns host names into addresses.
-    public var resolver: any NameResolver
-    /// Is told what becomes of connections; nobody unless set.
+    /// What turns host names into addresses; `nil` is the system.
+    package var customResolver: (any NameResolver)?
+    /// Receives what becomes of connections. Defaults to `nil`.
     public var observer: (any EndpointObserver)?
 
     /// What this one connect or listen carries along.
@@ -20,17 +20,14 @@ public struct EndpointContext: Sendable {
     /// Makes a context of the parts that differ from the usual ones.
     ///
     /// - Parameters:
-    ///   - loops: One loop a core, shared by the process, unless told.
-    ///   - logger: A logger labelled `endpoints` unless told.
-    ///   - resolver: The system's resolver unless told.
+    ///   - loops: Defaults to one loop for each core, shared by the process.
+    ///   - logger: Defaults to a logger labelled `endpoints`.
     public init(
         loops: EventLoopGroup = .shared,
-        logger: Logger = Logger(label: "endpoints"),
-        resolver: any NameResolver = SystemNameResolver.shared
+        logger: Logger = Logger(label: "endpoints")
     ) {
         self.loops = loops
         self.logger = logger
-        self.resolver = resolver
     }
 }
 

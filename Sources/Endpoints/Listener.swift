@@ -23,12 +23,10 @@ public actor Listener {
 
     /// Where it listens; ports and paths are the real ones.
     public nonisolated let addresses: [SocketAddress]
-    /// The endpoints by which a client on this host reaches the listener, one an address.
-    ///
-    /// For all addresses of the host it is the loopback. What only the client can know (whose
-    /// certificates it trusts, under which name the server is known) is left at its default. Empty if
-    /// something before the connections, such as a step of another package, has no client's side.
-    public nonisolated let clientEndpoints: [any ClientEndpoint]
+    /// For each address, the client endpoint that its source names, if the address does not say enough.
+    nonisolated let namedClients: [(any ClientEndpoint)?]
+    /// For each stage, what a client does to get through it.
+    nonisolated let clientWrappers: [ClientWrapper?]
 
     enum Phase {
         case listening
@@ -85,9 +83,8 @@ public actor Listener {
     ) {
         self.sources = sources
         addresses = sources.map(\.address)
-        clientEndpoints = sources.compactMap { source in
-            stages.reduce(source.client) { client, stage in client.flatMap { stage.client?($0) } }
-        }
+        namedClients = sources.map(\.client)
+        clientWrappers = stages.map(\.client)
         self.origin = origin
         self.loop = loop
         self.loops = loops.isEmpty ? [loop] : loops

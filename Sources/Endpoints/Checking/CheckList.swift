@@ -15,6 +15,12 @@ package struct EndpointCheck: Sendable, Hashable {
     package var message: String
 }
 
+/// An error that says more to the person who checks than its description.
+package protocol CheckableError: Error {
+    /// What is wrong, in words.
+    var finding: String { get }
+}
+
 /// A kind that can be looked at beforehand.
 package protocol CheckableEndpoint {
     /// Notes what can be found out.
@@ -26,7 +32,7 @@ package struct CheckList: Sendable {
     /// The findings.
     package private(set) var checks: [EndpointCheck] = []
     let side: EndpointSide
-    let resolver: any NameResolver
+    let context: EndpointContext
     /// The name that clients will ask a server for.
     let serverName: String?
     private var path = ""
@@ -36,7 +42,7 @@ package struct CheckList: Sendable {
         _ endpoint: any ClientEndpoint,
         in context: EndpointContext
     ) async -> [EndpointCheck] {
-        var list = CheckList(side: .client, resolver: context.resolver, serverName: nil)
+        var list = CheckList(side: .client, context: context, serverName: nil)
         await (endpoint as? any CheckableEndpoint)?.check(&list)
         return list.checks
     }
@@ -47,14 +53,14 @@ package struct CheckList: Sendable {
         serverName: String?,
         in context: EndpointContext
     ) async -> [EndpointCheck] {
-        var list = CheckList(side: .server, resolver: context.resolver, serverName: serverName)
+        var list = CheckList(side: .server, context: context, serverName: serverName)
         await (endpoint as? any CheckableEndpoint)?.check(&list)
         return list.checks
     }
 
-    private init(side: EndpointSide, resolver: any NameResolver, serverName: String?) {
+    private init(side: EndpointSide, context: EndpointContext, serverName: String?) {
         self.side = side
-        self.resolver = resolver
+        self.context = context
         self.serverName = serverName
     }
 
@@ -66,11 +72,8 @@ package struct CheckList: Sendable {
         switch error {
         case let error as EndpointError:
             fail(name, error.advice.map { "\(error.why); \($0)" } ?? error.why)
-        case let error as TLSFileError:
-            let code = error.errno == 0 ? "" : " (\(SystemError(errno: error.errno).name))"
-            let advice = error.advice.map { "; \($0)" } ?? ""
-            let file = error.path.isEmpty ? "" : "\"\(error.path)\": "
-            fail(name, "\(file)\(error.reason)\(code)\(advice)")
+        case let error as any CheckableError:
+            fail(name, error.finding)
         default:
             fail(name, "\(error)")
         }

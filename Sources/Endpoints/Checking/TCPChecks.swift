@@ -59,7 +59,7 @@ extension CheckList {
                 families: family.map { [$0] } ?? [.ipv4, .ipv6],
                 options: TCPOptions(),
                 endpoint: host,
-                resolver: resolver
+                resolver: context.resolver
             )
             request.timeout = nil
             let addresses = try await TCPConnectAttempt.addressesInOrder(request)
@@ -84,7 +84,7 @@ extension CheckList {
                 interface: interface,
                 family: family,
                 endpoint: interface,
-                resolver: resolver
+                resolver: context.resolver
             )
             try TCPListening.checkFree(address, options: options, endpoint: "\(address)")
             pass(name, port == 0 ? "\(address): any free port" : "\(address) is free")

@@ -165,30 +165,30 @@ public struct EndpointRegistry: Sendable {
     }
 }
 
-/// Makes the client's endpoint that a string describes; nothing is opened or looked up.
+/// Makes the client endpoint that a string describes; nothing is opened or looked up.
 ///
 /// - Parameters:
 ///   - string: The endpoint string.
-///   - registry: The kinds that it may name.
+///   - registry: The kinds that the string may name.
 /// - Returns: The endpoint.
 /// - Throws: ``EndpointStringError``, which says what is wrong, where, and what to write instead.
 public func clientFromString(
     _ string: String,
-    in registry: EndpointRegistry = .standard
+    in registry: EndpointRegistry
 ) throws -> any ClientEndpoint {
     try registry.client(EndpointDescription(start: string)).endpoint
 }
 
-/// Makes the server's endpoint that a string describes; nothing is opened or looked up.
+/// Makes the server endpoint that a string describes; nothing is opened or looked up.
 ///
 /// - Parameters:
 ///   - string: The endpoint string.
-///   - registry: The kinds that it may name.
+///   - registry: The kinds that the string may name.
 /// - Returns: The endpoint.
 /// - Throws: ``EndpointStringError``, which says what is wrong, where, and what to write instead.
 public func serverFromString(
     _ string: String,
-    in registry: EndpointRegistry = .standard
+    in registry: EndpointRegistry
 ) throws -> any ServerEndpoint {
     try registry.server(EndpointDescription(start: string)).endpoint
 }

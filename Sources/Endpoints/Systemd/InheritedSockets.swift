@@ -11,35 +11,13 @@ package final class InheritedSockets: Sendable {
     /// Whether somebody keeps them while this process runs, as systemd does.
     private let isShared: Bool
 
-    private init(_ descriptors: [Int32], isShared: Bool) {
+    package init(_ descriptors: [Int32], isShared: Bool) {
         self.descriptors = Lock(descriptors)
         self.isShared = isShared
     }
 
     deinit {
         for descriptor in take() ?? [] { _ = endpoints_close(descriptor) }
-    }
-
-    /// The sockets that this process was started with by a name (`LISTEN_FDNAMES`); `nil` if there
-    /// are none.
-    ///
-    /// `isShared` says whether somebody keeps them while this process runs.
-    ///
-    /// - Throws: ``EndpointError`` if what has the name does not listen, or was taken before.
-    package static func ofProcess(name: String, isShared: Bool) throws -> InheritedSockets? {
-        do throws(ActivatedSockets.Refusal) {
-            let passed = try ActivatedSockets.ofProcess.take(.name(name), domain: nil)
-            for socket in passed { _ = endpoints_set_nonblocking(socket.descriptor) }
-            return InheritedSockets(passed.map(\.descriptor), isShared: isShared)
-        } catch {
-            if error.code == .notFound { return nil }
-            throw EndpointError(
-                error.code,
-                operation: "inherit",
-                endpoint: "\"\(name)\"",
-                reason: error.reason
-            )
-        }
     }
 
     /// Whether nobody has taken them.

@@ -37,6 +37,14 @@ struct TLSFileError: Error {
     }
 }
 
+extension TLSFileError: CheckableError {
+    var finding: String {
+        let code = errno == 0 ? "" : " (\(SystemError(errno: errno).name))"
+        let file = path.isEmpty ? "" : "\"\(path)\": "
+        return "\(file)\(reason)\(code)\(advice.map { "; \($0)" } ?? "")"
+    }
+}
+
 enum FileReading {
     /// Certificates and keys are small; a device or a log is not meant.
     private static let most = 16 << 20

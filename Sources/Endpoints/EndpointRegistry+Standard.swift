@@ -25,3 +25,21 @@ extension EndpointRegistry {
         return registry
     }()
 }
+
+/// Makes the client endpoint that a string describes, of any standard kind; nothing is opened or looked up.
+///
+/// - Parameter string: The endpoint string.
+/// - Returns: The endpoint.
+/// - Throws: ``EndpointStringError``, which says what is wrong, where, and what to write instead.
+public func clientFromString(_ string: String) throws -> any ClientEndpoint {
+    try clientFromString(string, in: .standard)
+}
+
+/// Makes the server endpoint that a string describes, of any standard kind; nothing is opened or looked up.
+///
+/// - Parameter string: The endpoint string.
+/// - Returns: The endpoint.
+/// - Throws: ``EndpointStringError``, which says what is wrong, where, and what to write instead.
+public func serverFromString(_ string: String) throws -> any ServerEndpoint {
+    try serverFromString(string, in: .standard)
+}
