@@ -5,6 +5,8 @@ let package = Package(
     name: "swift-endpoints",
     products: [
         .library(name: "Endpoints", targets: ["Endpoints"]),
+        .library(name: "EndpointsCore", targets: ["EndpointsCore", "EndpointStrings"]),
+        .library(name: "EndpointsNet", targets: ["EndpointsNet"]),
         .library(name: "EndpointsService", targets: ["EndpointsService"]),
         .library(name: "EndpointsMetrics", targets: ["EndpointsMetrics"]),
         .library(name: "EndpointsTracing", targets: ["EndpointsTracing"]),
@@ -31,15 +33,41 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "EventLoop", dependencies: ["CEndpoints"]),
         .target(
-            name: "Endpoints",
+            name: "EndpointsCore",
             dependencies: [
-                "CEndpoints",
-                "COpenSSL",
-                "EventLoop",
-                .product(name: "Logging", package: "swift-log"),
+                "CEndpoints", "EventLoop", .product(name: "Logging", package: "swift-log"),
             ],
             // ReadBuffer.bytes hands out a span that depends on the buffer.
             swiftSettings: [.enableExperimentalFeature("Lifetimes")]
+        ),
+        .target(name: "EndpointStrings", dependencies: ["CEndpoints", "EndpointsCore"]),
+        .target(
+            name: "EndpointsNet",
+            dependencies: ["CEndpoints", "EndpointStrings", "EndpointsCore", "EventLoop"]
+        ),
+        .target(
+            name: "EndpointsTLS",
+            dependencies: [
+                "CEndpoints", "COpenSSL", "EndpointStrings", "EndpointsCore", "EndpointsNet",
+                "EventLoop",
+            ]
+        ),
+        .target(
+            name: "EndpointsProxy",
+            dependencies: [
+                "CEndpoints", "EndpointStrings", "EndpointsCore", "EndpointsNet", "EventLoop",
+            ]
+        ),
+        .target(
+            name: "EndpointsHost",
+            dependencies: ["CEndpoints", "EndpointStrings", "EndpointsCore", "EventLoop"]
+        ),
+        .target(
+            name: "Endpoints",
+            dependencies: [
+                "EndpointStrings", "EndpointsCore", "EndpointsHost", "EndpointsNet",
+                "EndpointsProxy", "EndpointsTLS", "EventLoop",
+            ]
         ),
         .target(
             name: "EndpointsService",
@@ -83,7 +111,13 @@ let package = Package(
             ]
         ),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"]),
-        .testTarget(name: "EndpointsTests", dependencies: ["Endpoints", "EndpointsTesting"]),
+        .testTarget(
+            name: "EndpointsTests",
+            dependencies: [
+                "EndpointStrings", "Endpoints", "EndpointsCore", "EndpointsHost", "EndpointsNet",
+                "EndpointsProxy", "EndpointsTLS", "EndpointsTesting",
+            ]
+        ),
         .testTarget(
             name: "EndpointToolTests",
             dependencies: ["CEndpoints", "COpenSSL", "Endpoints", "endpoint"]

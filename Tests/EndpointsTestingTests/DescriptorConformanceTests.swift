@@ -3,7 +3,13 @@ import EndpointsTesting
 import Foundation
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 @Suite("Conformance of kinds that adopt", .serialized, .timeLimit(.minutes(5)))
 struct DescriptorConformanceTests {

@@ -6,7 +6,13 @@ import CEndpoints
 import EventLoop
 import Synchronization
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// When a call is cancelled.
 enum Moment: CaseIterable {

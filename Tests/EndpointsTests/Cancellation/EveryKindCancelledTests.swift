@@ -7,7 +7,13 @@ import CEndpoints
 import EventLoop
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// Something whose live instances are counted: a task that is never ended keeps its own.
 private final class Canary: Sendable {

@@ -3,7 +3,13 @@ import EventLoop
 import Glibc
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// What carries the file: the kernel from file to socket, or a buffer.
 enum FileWay: CaseIterable { case tcp, unix, memory }

@@ -6,7 +6,13 @@ import EventLoop
 import Glibc
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 @Suite("Short reads", .timeLimit(.minutes(1)))
 struct ShortReadTests {

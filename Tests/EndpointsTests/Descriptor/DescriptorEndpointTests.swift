@@ -2,7 +2,13 @@ import CEndpoints
 import EventLoop
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// Numbers that no other test uses: one is adopted once in a process.
 private let nextNumber = Lock(Int32(400))

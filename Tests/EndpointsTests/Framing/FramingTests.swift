@@ -1,7 +1,13 @@
 import EventLoop
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// The lines of `text`, sent in pieces of `size`; the code of the error that ended them comes last.
 private func lines(of text: [UInt8], limit: Int = 65_536, size: Int) async throws -> [String] {

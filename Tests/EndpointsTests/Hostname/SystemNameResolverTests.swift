@@ -3,7 +3,13 @@ import Dispatch
 import EventLoop
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// Look-ups that end when the test says so.
 private final class HeldLookUps: Sendable {

@@ -2,7 +2,13 @@ import CEndpoints
 import EventLoop
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// A source whose attempts to accept turn out as the test has written down.
 final class ScriptedConnections: ConnectionSource {
@@ -11,15 +17,16 @@ final class ScriptedConnections: ConnectionSource {
         case failure(Int32)
     }
     private var turns: [Turn]
+    let address = SocketAddress.loopback(.ipv4, port: 1)
+    let queue = AcceptQueue()
 
-    init(_ turns: [Turn]) {
-        self.turns = turns
-        super.init(.loopback(.ipv4, port: 1))
-    }
+    init(_ turns: [Turn]) { self.turns = turns }
 
-    override func next() -> Accepted {
+    func close(on loop: EventLoop) {}
+
+    func next() -> Accepted {
         guard !turns.isEmpty else {
-            isReadable = false
+            queue.mayHaveMore = false
             return .wouldBlock
         }
         if case .failure(let code) = turns.removeFirst() { return .failed(code) }

@@ -2,7 +2,13 @@ import EventLoop
 import Logging
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// A listener on a free port of the loopback interface, and how to reach it.
 struct Listening: Sendable {

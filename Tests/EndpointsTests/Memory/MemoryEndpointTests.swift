@@ -1,7 +1,13 @@
 import EventLoop
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 @Suite("memory endpoints", .timeLimit(.minutes(1)))
 struct MemoryEndpointTests {

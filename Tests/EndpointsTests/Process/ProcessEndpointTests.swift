@@ -3,7 +3,13 @@ import EventLoop
 import Logging
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// Keeps what is logged.
 private struct Recorder: LogHandler {

@@ -1,6 +1,12 @@
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// A header of the fixed bytes given, the length of the rest, and the rest.
 func v2(_ command: UInt8, _ family: UInt8, _ rest: [UInt8]) -> [UInt8] {

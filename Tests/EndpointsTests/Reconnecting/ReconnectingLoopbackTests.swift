@@ -1,7 +1,13 @@
 import Logging
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// A protocol that never reads or writes by itself, on its connection's loop.
 private actor Idle {

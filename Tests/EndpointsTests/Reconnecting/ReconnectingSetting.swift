@@ -5,7 +5,13 @@ import EndpointsTesting
 import Logging
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 typealias ScriptedClient = ReconnectingClient<ScriptedConnection>
 

@@ -1,7 +1,13 @@
 import EventLoop
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// The client as a whole, under callers, peers and time that do what chance says.
 @Suite("Reconnecting client: random walks", .timeLimit(.minutes(2)))

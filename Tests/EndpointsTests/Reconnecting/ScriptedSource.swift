@@ -3,7 +3,13 @@
 
 import EventLoop
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// A value that comes once; whoever waits for it gets it.
 final class Promise<Value: Sendable>: Sendable {

@@ -3,7 +3,13 @@
 
 import CEndpoints
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// The text of a file; empty if there is none.
 func contents(of path: String) -> String {

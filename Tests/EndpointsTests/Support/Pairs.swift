@@ -7,7 +7,13 @@ import Logging
 import Synchronization
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// What lies between the two connections of a pair.
 enum PairKind: CaseIterable { case tcp, unix }

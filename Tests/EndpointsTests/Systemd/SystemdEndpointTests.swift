@@ -2,7 +2,13 @@ import CEndpoints
 import EventLoop
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// Sockets from a number on that no other test uses, as a service manager passes them.
 private struct Passed {

@@ -2,7 +2,13 @@ import CEndpoints
 import Logging
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// Answers from a table; unknown names have no address.
 struct TableResolver: NameResolver {

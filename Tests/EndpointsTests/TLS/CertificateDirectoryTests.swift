@@ -1,7 +1,13 @@
 import Foundation
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 @Suite("A directory of certificates", .certificates, .timeLimit(.minutes(1)))
 struct CertificateDirectoryTests {

@@ -2,7 +2,13 @@ import COpenSSL
 import EventLoop
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 /// Records that carry nothing for whoever reads.
 @Suite("A TLS peer that sends what is no data", .certificates, .timeLimit(.minutes(1)))

@@ -6,7 +6,13 @@ import EventLoop
 import Foundation
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 @Suite("A soak of TLS handshakes", .serialized, .certificates, .timeLimit(.minutes(10)))
 struct TLSSoakTests {

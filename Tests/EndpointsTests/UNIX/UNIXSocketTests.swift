@@ -3,7 +3,13 @@ import EventLoop
 import Logging
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 @Suite("UNIX sockets", .timeLimit(.minutes(1)))
 struct UNIXSocketTests {

@@ -1,7 +1,13 @@
 import Glibc
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 @Suite("IP addresses in text")
 struct IPAddressScannerTests {

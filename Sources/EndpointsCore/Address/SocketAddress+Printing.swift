@@ -1,0 +1,65 @@
+// An IPv6 address prints as RFC 5952 asks: lower case, longest run of zeros cut, brackets round it
+// when a port follows.
+
+import CEndpoints
+
+extension SocketAddress: CustomStringConvertible {
+    /// `127.0.0.1:80`, `[::1]:80`, `[fe80::1%eth0]:80`, `/run/app.sock`, `@name`; `unix:` for a UNIX
+    /// socket without a name.
+    public var description: String {
+        switch storage {
+        case .ipv4(_, let port): "\(printedIP):\(port)"
+        case .ipv6(_, _, let port, _): "[\(printedIP)]:\(port)"
+        case .unix(let path): path.isEmpty ? "unix:" : path
+        case .named(let name): name
+        }
+    }
+
+    var printedIP: String {
+        var kernel = sockaddr_storage()
+        var zone = ""
+        switch storage {
+        case .ipv4(let address, _):
+            _ = endpoints_ipv4_make(&kernel, address, 0)
+        case .ipv6(let high, let low, _, let scope):
+            _ = endpoints_ipv6_make(&kernel, high, low, 0, scope)
+            if scope != 0 { zone = "%\(Self.zone(ofScope: scope))" }
+        case .unix, .named:
+            return ""
+        }
+        return Self.print(&kernel) + zone
+    }
+
+    /// The text of an IPv6 literal without a zone as RFC 5952 has it; `nil` if it is none.
+    ///
+    /// One that carries an IPv4 address stays IPv6.
+    package static func canonical(ipv6 literal: String) -> String? {
+        var kernel = sockaddr_storage()
+        guard endpoints_parse_ip(AF_INET6, literal, &kernel) == 1 else { return nil }
+        return print(&kernel)
+    }
+
+    private static func print(_ kernel: inout sockaddr_storage) -> String {
+        let capacity = Int(INET6_ADDRSTRLEN)
+        return String(unsafeUninitializedCapacity: capacity) { buffer in
+            buffer.withMemoryRebound(to: CChar.self) { characters in
+                guard
+                    let base = characters.baseAddress,
+                    endpoints_print_ip(&kernel, base, socklen_t(capacity)) != nil
+                else { return 0 }
+                return strlen(base)
+            }
+        }
+    }
+
+    /// The interface's name, or its number if it is gone.
+    private static func zone(ofScope scope: UInt32) -> String {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(IF_NAMESIZE)) { buffer in
+            guard
+                let base = buffer.baseAddress,
+                let name = if_indextoname(scope, base)
+            else { return String(scope) }
+            return String(cString: name)
+        }
+    }
+}

@@ -1,0 +1,130 @@
+// The end of a listener. `close` ends accepting; `drain` also waits for the handlers.
+//
+// Closing a listening socket resets the connections that the kernel has queued, though their peers
+// believe them established. So both take these first: `drain` serves them, `close` closes them.
+// A socket that others hold too (systemd's) keeps its queue for whoever listens next.
+
+import CEndpoints
+import EventLoop
+
+/// What became of a listener's connections when it was drained.
+public struct DrainResult: Sendable, Hashable {
+    /// Handlers that ended by themselves.
+    public var finished: Int
+    /// Connections that were aborted when the time was over.
+    public var aborted: Int
+}
+
+extension Listener {
+    /// Connections that `close` takes from a queue: a backlog's worth, should new ones keep coming.
+    static let mostDropped = 65_536
+
+    /// Ends accepting; when it returns the port is free, and a UNIX path is gone.
+    ///
+    /// Iteration ends, and `serve` returns when its handlers have; connections that were handed out
+    /// are not touched. A second call does nothing.
+    ///
+    /// Cancellation is not looked at: closing waits for nobody.
+    public func close() {
+        guard phase != .closed else { return }
+        phase = .closed
+        dropQueued()
+        closeSources()
+        dropPreparations()
+        watchers.finish()
+        wakeAcceptors()
+        for session in sessions { session.wake() }
+    }
+
+    /// Ends accepting, waits for the handlers of `serve`, and aborts those that take longer.
+    ///
+    /// Connections that wait in the kernel's queue are served first. What was handed out by iterating
+    /// is its user's, and neither waited for nor counted. Of several calls at once the shortest time
+    /// counts for all, and what one has aborted is aborted to the others too.
+    ///
+    /// Cancellation: aborts the rest at once.
+    ///
+    /// - Parameter timeout: How long to wait; zero aborts at once.
+    /// - Returns: How many handlers ended by themselves from now on, and how many were aborted.
+    @discardableResult
+    public func drain(within timeout: Duration) async -> DrainResult {
+        let drained = sessions
+        let before = drained.map(\.result)
+        beginDraining()
+        let deadline = loop.now &+ timeout.nanosecondsClamped
+        let gate = Gate(loop)
+        drainers.append(gate)
+        let timer = loop.schedule(at: deadline) { self.wake(gate) }
+        while !Task.isCancelled && loop.now < deadline && isBusy(drained) {
+            gate.close(for: .drain)
+            await waitToDrain(at: gate)
+        }
+        loop.cancel(timer)
+        drainers.removeAll { $0 === gate }
+        var result = DrainResult(finished: 0, aborted: 0)
+        for (session, before) in zip(drained, before) {
+            let now = session.abandon()
+            result.finished += now.finished - before.finished
+            result.aborted += now.aborted - before.aborted
+        }
+        close()
+        return result
+    }
+
+    private func waitToDrain(at gate: Gate) async {
+        await withTaskCancellationHandler {
+            if !Task.isCancelled { await self.pause(at: gate) }
+        } onCancel: {
+            loop.run { self.wake(gate) }
+        }
+    }
+
+    private func pause(at gate: Gate) async { await gate.pass() }
+
+    /// Whether some `serve` among these has not ended.
+    private func isBusy(_ drained: [ServeSession]) -> Bool {
+        drained.contains { session in sessions.contains { $0 === session } }
+    }
+
+    /// Lets the acceptors take what is queued; the last of it closes the sockets.
+    private func beginDraining() {
+        guard phase == .listening else { return }
+        phase = .draining
+        isSuspended = false
+        for source in sources { source.queue.mayHaveMore = !source.isShared }
+        if sessions.isEmpty && waiters.isEmpty { close() } else { wakeAcceptors() }
+        for session in sessions { session.wake() }
+    }
+
+    /// Nothing is queued any more.
+    ///
+    /// On the loop.
+    nonisolated func finishDraining() {
+        guard phase == .draining else { return }
+        phase = .closed
+        closeSources()
+        watchers.finish()
+        wakeAcceptors()
+    }
+
+    func wakeDrainers() {
+        for gate in drainers { wake(gate) }
+    }
+
+    /// Takes and closes what is queued.
+    private func dropQueued() {
+        for source in sources where !source.isShared {
+            var left = Self.mostDropped
+            while left > 0, case .connection(let transport, _) = source.next() {
+                transport.base.close(on: loop, reset: false)
+                left -= 1
+            }
+        }
+    }
+
+    nonisolated func closeSources() {
+        if let timer = pauseTimer { loop.cancel(timer) }
+        pauseTimer = nil
+        for source in sources { source.close(on: loop) }
+    }
+}

@@ -1,0 +1,88 @@
+// Handlers end on other loops than the listener's, so their number is kept behind a lock, taken once
+// when a connection opens and once when it closes.
+
+import EventLoop
+
+/// One call of `serve`, and its live connections.
+final class ServeSession: Sendable {
+    private struct State {
+        var live: [ObjectIdentifier: Connection] = [:]
+        var mustEnd = false
+        var isAbandoned = false
+        /// Handlers that ended by themselves.
+        var finished = 0
+        /// Those that ended after the session was abandoned.
+        var aborted = 0
+    }
+    private let state = Lock(State())
+    private let loop: EventLoop
+    private let limit: Int
+    let limits: ServeLimits
+    let sources: SourceGuard?
+    /// Where the scope's task waits for a free place, and later for the end.
+    ///
+    /// On the loop.
+    let gate: Gate
+
+    init(_ limits: ServeLimits, on loop: EventLoop) {
+        self.limits = limits
+        limit = max(limits.connections, 1)
+        sources = limits.sourceRate.map(SourceGuard.init)
+        self.loop = loop
+        gate = Gate(loop)
+    }
+
+    var liveCount: Int { state.withLock { $0.live.count } }
+    var isFull: Bool { state.withLock { $0.live.count >= limit } }
+    /// Whether the handlers are to be cancelled rather than waited for.
+    var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
+
+    func insert(_ connection: Connection) {
+        state.withLock { $0.live[ObjectIdentifier(connection)] = connection }
+    }
+
+    func remove(_ connection: Connection) {
+        let wakes = state.withLock { state in
+            let wasFull = state.live.count >= limit
+            state.live.removeValue(forKey: ObjectIdentifier(connection))
+            if state.isAbandoned { state.aborted += 1 } else { state.finished += 1 }
+            return wasFull || (state.mustEnd && state.live.isEmpty)
+        }
+        if wakes { wake() }
+    }
+
+    /// From now on the last handler's end wakes the scope's task.
+    func awaitEnd() { state.withLock { $0.mustEnd = true } }
+
+    /// How many handlers have ended until now.
+    var result: DrainResult {
+        state.withLock { DrainResult(finished: $0.finished, aborted: $0.aborted) }
+    }
+
+    /// Resets what is left and has the handlers cancelled; answers how many had finished before, and how
+    /// many are aborted by now: taken at once, so that none is counted twice.
+    func abandon() -> DrainResult {
+        let (rest, result) = state.withLock { state in
+            state.isAbandoned = true
+            let rest = Array(state.live.values)
+            let aborted = state.aborted + rest.count
+            return (rest, DrainResult(finished: state.finished, aborted: aborted))
+        }
+        for connection in rest { connection.abort() }
+        wake()
+        return result
+    }
+
+    /// Wakes the handlers, which are cancelled, wherever they wait.
+    func cancelHandlers() {
+        for connection in state.withLock({ Array($0.live.values) }) {
+            connection.loop.run { connection.noteCancellation() }
+        }
+    }
+
+    package func wake() {
+        loop.run {
+            if let job = self.gate.open() { self.loop.append(job) }
+        }
+    }
+}

@@ -1,0 +1,249 @@
+// The order is what makes it safe:
+//
+//   lock       nobody else prepares the same path (UNIXLockFile)
+//   clear      a socket on which nobody listens is removed; a live one, or any other file, never
+//   bind       with mode 0600 at most: fchmod of the socket before bind masks the file's mode, too
+//   remember   a descriptor of the file itself, which keeps its inode from being given out again
+//   chmod      through that descriptor, so that it follows no link; nobody can connect yet
+//   listen
+//
+// What fails on the way is undone in the opposite order. At the end the path is removed only if it is
+// still the file that was bound: somebody may have moved it away and put another there.
+//
+// A probe is a connect: a refusal means that nobody listens. The server that lives sees a connection
+// that ends at once.
+
+import CEndpoints
+import EndpointStrings
+import EndpointsCore
+import EventLoop
+import Logging
+
+/// Listens on UNIX sockets.
+enum UNIXListening {
+    /// Listens at a path, or at the abstract name `@…`, and returns when clients can connect.
+    ///
+    /// Cancellation: nothing that was bound remains.
+    ///
+    /// `mode` is what the rights of the file are, whatever the umask; `lockfile` says whether to hold
+    /// `<path>.lock` meanwhile. An abstract name has neither. `backlog` connections may wait to be
+    /// accepted; the kernel caps it. Throws ``EndpointError``, or `CancellationError`.
+    package static func listen(
+        path: String,
+        mode: UInt16 = 0o666,
+        backlog: Int = 4096,
+        lockfile: Bool,
+        endpoint: String,
+        in context: EndpointContext
+    ) async throws -> Listener {
+        try context.checkBegin("listen", endpoint)
+        if let inherited = context.inherited, inherited.isUnused {
+            let cleanUp = try takeOver(path, lockfile: lockfile, endpoint: endpoint)
+            if let listener = inherited.listener(endpoint: endpoint, in: context, cleanUp: cleanUp)
+            {
+                return listener
+            }
+        }
+        let socket = try bind(
+            path: path,
+            mode: mode,
+            backlog: backlog,
+            lockfile: lockfile,
+            endpoint: endpoint,
+            logger: context.logger
+        )
+        return Listener.make([socket], endpoint: endpoint, in: context)
+    }
+
+    /// Makes a socket that listens; its `cleanUp` removes path and lock.
+    ///
+    /// - Throws: ``EndpointError``.
+    static func bind(
+        path: String,
+        mode: UInt16,
+        backlog: Int,
+        lockfile: Bool,
+        endpoint: String,
+        logger: Logger
+    ) throws -> ListeningSocket {
+        let address = SocketAddress(path: path)
+        var local = try address.kernelAddress(operation: "listen", endpoint: endpoint)
+        if address.isAbstract {
+            let descriptor = try makeSocket(endpoint)
+            try check(endpoints_bind(descriptor.rawValue, &local.storage, local.length), endpoint)
+            try check(
+                endpoints_listen(descriptor.rawValue, Int32(clamping: max(0, backlog))),
+                endpoint
+            )
+            return ListeningSocket(descriptor, address: address)
+        }
+        var lock: UNIXLockFile?
+        if lockfile {
+            let candidate = UNIXLockFile(forSocket: path)
+            if let text = try candidate.acquire(endpoint: endpoint) {
+                let isGarbage = Int32(text) == nil
+                logger.log(
+                    level: isGarbage ? .warning : .info,
+                    "lock file left behind, removed",
+                    metadata: ["endpoint": "\(endpoint)", "file": "\(candidate.path)"]
+                )
+            }
+            lock = candidate
+        }
+        do {
+            try clear(address, path, endpoint)
+            let descriptor = try makeSocket(endpoint)
+            // Decided before the file exists; what the mode forbids is never allowed for a moment.
+            try check(endpoints_fchmod(descriptor.rawValue, UInt32(mode & 0o600)), endpoint)
+            try check(endpoints_bind(descriptor.rawValue, &local.storage, local.length), endpoint)
+            let file = try BoundPath(path, endpoint: endpoint)
+            do {
+                try file.setMode(mode, endpoint: endpoint)
+                try check(
+                    endpoints_listen(descriptor.rawValue, Int32(clamping: max(0, backlog))),
+                    endpoint
+                )
+            } catch {
+                file.remove()
+                throw error
+            }
+            return ListeningSocket(descriptor, address: address) { [lock] in
+                file.remove()
+                lock?.release()
+            }
+        } catch {
+            lock?.release()
+            throw error
+        }
+    }
+
+    /// Takes charge of the path of a socket that another process has bound: of what removes it.
+    private static func takeOver(
+        _ path: String,
+        lockfile: Bool,
+        endpoint: String
+    ) throws -> (@Sendable () -> Void)? {
+        if SocketAddress(path: path).isAbstract { return nil }
+        let file = try BoundPath(path, endpoint: endpoint)
+        let lock = lockfile ? UNIXLockFile(forSocket: path) : nil
+        try lock?.takeOver(endpoint: endpoint)
+        return {
+            file.remove()
+            lock?.release()
+        }
+    }
+
+    private static func makeSocket(_ endpoint: String) throws -> OwnedDescriptor {
+        let made = endpoints_socket(AF_UNIX, ENDPOINTS_STREAM, 0)
+        guard made >= 0 else {
+            throw EndpointError(errno: made, operation: "listen", endpoint: endpoint)
+        }
+        return OwnedDescriptor(made)
+    }
+
+    private static func check(_ result: Int32, _ endpoint: String) throws {
+        guard result != 0 else { return }
+        let isDirectory = result == -ENOENT
+        throw EndpointError(
+            errno: result,
+            operation: "listen",
+            endpoint: endpoint,
+            advice: isDirectory ? "the directory does not exist" : nil
+        )
+    }
+
+    // MARK: what is there already
+
+    /// Removes the socket that a dead server left.
+    private static func clear(_ address: SocketAddress, _ path: String, _ endpoint: String) throws {
+        func inUse(_ reason: String? = nil, _ advice: String? = nil) -> EndpointError {
+            EndpointError(
+                .addressInUse,
+                operation: "listen",
+                endpoint: endpoint,
+                reason: reason,
+                advice: advice,
+                systemError: SystemError(errno: EADDRINUSE)
+            )
+        }
+        var file = endpoints_file()
+        guard endpoints_lstat(path, &file) == 0 else { return }
+        guard endpoints_is_socket(file.mode) != 0 else {
+            throw inUse("a file that is no socket is there")
+        }
+        let answer = try probe(address, endpoint)
+        switch answer {
+        case -ECONNREFUSED: break
+        case -ENOENT: return
+        case 0, -EAGAIN: throw inUse(nil, "a server is listening there")
+        case -EACCES, -EPERM:
+            throw inUse(nil, "there is a socket that this process may not connect to")
+        default: throw inUse(nil, "there is a socket of another type")
+        }
+        var again = endpoints_file()
+        guard endpoints_lstat(path, &again) == 0 else { return }
+        guard again.inode == file.inode && again.device == file.device else {
+            throw inUse(nil, "another server has just begun to listen there")
+        }
+        let result = endpoints_unlink(path)
+        guard result == 0 || result == -ENOENT else {
+            throw EndpointError(
+                errno: result,
+                operation: "listen",
+                endpoint: endpoint,
+                reason: "cannot remove the socket that a dead server left"
+            )
+        }
+    }
+
+    private static func probe(_ address: SocketAddress, _ endpoint: String) throws -> Int32 {
+        let descriptor = try makeSocket(endpoint)
+        var target = try address.kernelAddress(operation: "listen", endpoint: endpoint)
+        return endpoints_connect(descriptor.rawValue, &target.storage, target.length)
+    }
+}
+
+/// The file of a socket that we have bound.
+private final class BoundPath: Sendable {
+    private let path: String
+    /// Of the file itself (O_PATH): as long as it is open no other file gets the same inode.
+    private let entry: OwnedDescriptor
+    private let device: UInt64
+    private let inode: UInt64
+
+    init(_ path: String, endpoint: String) throws {
+        self.path = absolutePath(path)
+        let opened = endpoints_open_entry(self.path)
+        guard opened >= 0 else {
+            _ = endpoints_unlink(self.path)
+            throw EndpointError(errno: opened, operation: "listen", endpoint: endpoint)
+        }
+        entry = OwnedDescriptor(opened)
+        var file = endpoints_file()
+        _ = endpoints_fstat(opened, &file)
+        device = file.device
+        inode = file.inode
+    }
+
+    func setMode(_ mode: UInt16, endpoint: String) throws {
+        // chmod of an O_PATH descriptor goes by way of /proc (open(2)).
+        var result = endpoints_chmod("/proc/self/fd/\(entry.rawValue)", UInt32(mode))
+        if result == -ENOENT { result = endpoints_chmod(path, UInt32(mode)) }
+        guard result == 0 else {
+            throw EndpointError(
+                errno: result,
+                operation: "listen",
+                endpoint: endpoint,
+                reason: "cannot set the mode of the socket"
+            )
+        }
+    }
+
+    /// Removes the file, if it is still there and still ours.
+    func remove() {
+        var file = endpoints_file()
+        guard endpoints_lstat(path, &file) == 0 else { return }
+        guard file.device == device && file.inode == inode else { return }
+        _ = endpoints_unlink(path)
+    }
+}

@@ -1,0 +1,109 @@
+// UNIXServerEndpoint: a path, who may connect, and a lock.
+//
+// The lock file is on in strings and off in code, as in Twisted: a string is written by an operator
+// who may start the same server twice, code by somebody who knows. So an endpoint made in code
+// prints with `lockfile=0`.
+
+import EndpointStrings
+import EndpointsCore
+
+/// Listens on a UNIX socket: `unix:PATH`, or `unix:@NAME` in the abstract namespace (unix(7)).
+public struct UNIXServerEndpoint: ServerEndpoint, EndpointKind, Hashable {
+    /// The kind's name.
+    public static let kind = "unix"
+    /// What it is for.
+    public static let summary = "listens on a UNIX socket"
+    /// The arguments of the string.
+    public static let arguments: [EndpointArgument<UNIXServerEndpoint>] = [
+        .required(
+            "address",
+            \.path,
+            as: .unixPath,
+            position: 0,
+            aliases: ["path"],
+            help: "path of the socket, or @ and an abstract name"
+        ),
+        .optional(
+            "mode",
+            \.mode,
+            as: .mode,
+            position: 1,
+            help: "permissions of the socket's file, in octal; who may write may connect"
+        ),
+        .optional(
+            "backlog",
+            \.backlog,
+            as: .backlog,
+            position: 2,
+            help: "connections that may wait to be accepted"
+        ),
+        .optional(
+            "lockfile",
+            \.lockfile,
+            position: 3,
+            help: "hold the path by a lock file beside it, and remove a dead server's socket"
+        ),
+    ]
+
+    /// The path of the socket; with `@` or NUL in front, a name in the abstract namespace.
+    public var path = ""
+    /// The permissions of the socket's file (chmod(2)); 0666 unless told.
+    public var mode: UInt16 = 0o666
+    /// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+    public var backlog = 4096
+    /// Whether a symbolic link `PATH.lock` to our process holds the path.
+    public var lockfile = true
+
+    /// Makes an endpoint as a string does, with a lock file; the path is still to be filled in.
+    public init() {}
+
+    /// Makes an endpoint, without a lock file unless told.
+    ///
+    /// - Parameters:
+    ///   - path: The path; with `@` or NUL in front, a name in the abstract namespace.
+    ///   - mode: The permissions of the socket's file.
+    ///   - backlog: How many connections may wait to be accepted.
+    ///   - lockfile: Whether a symbolic link `PATH.lock` to our process holds the path.
+    public init(
+        path: String,
+        mode: UInt16 = 0o666,
+        backlog: Int = 4096,
+        lockfile: Bool = false
+    ) {
+        self.path = path
+        self.mode = mode
+        self.backlog = backlog
+        self.lockfile = lockfile
+    }
+
+    /// Listens; see ``ServerEndpoint/listen(in:)``.
+    public func listen(in context: EndpointContext) async throws -> Listener {
+        try await UNIXListening.listen(
+            path: path,
+            mode: mode,
+            backlog: backlog,
+            lockfile: lockfile,
+            endpoint: context.name(of: self),
+            in: context
+        )
+    }
+}
+
+extension ServerEndpoint where Self == UNIXServerEndpoint {
+    /// Listens on a UNIX socket, without a lock file unless told.
+    ///
+    /// - Parameters:
+    ///   - path: The path; with `@` or NUL in front, a name in the abstract namespace.
+    ///   - mode: The permissions of the socket's file; 0666 unless told.
+    ///   - backlog: How many connections may wait to be accepted.
+    ///   - lockfile: Whether a symbolic link `PATH.lock` to our process holds the path.
+    /// - Returns: The endpoint.
+    public static func unix(
+        path: String,
+        mode: UInt16 = 0o666,
+        backlog: Int = 4096,
+        lockfile: Bool = false
+    ) -> UNIXServerEndpoint {
+        UNIXServerEndpoint(path: path, mode: mode, backlog: backlog, lockfile: lockfile)
+    }
+}

@@ -1,0 +1,24 @@
+import EndpointStrings
+import EndpointsCore
+import EndpointsNet
+
+/// Base64 with padding (RFC 4648, section 4), for credentials.
+enum Base64 {
+    private static let alphabet = Array(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8
+    )
+
+    /// The text that stands for `bytes`.
+    static func encode(_ bytes: [UInt8]) -> String {
+        var text: [UInt8] = []
+        for start in stride(from: 0, to: bytes.count, by: 3) {
+            let group = bytes[start..<min(start + 3, bytes.count)]
+            let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
+            for index in 0...group.count {
+                text.append(alphabet[bits >> (18 - 6 * index) & 63])
+            }
+            text += repeatElement(UInt8(ascii: "="), count: 3 - group.count)
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

@@ -1,0 +1,93 @@
+// The keys that seal session tickets (RFC 5077, section 4). Who steals one can read what tickets of
+// TLS 1.2 protect, so they are replaced from time to time; the one before is kept to open what it has
+// sealed. They live apart from certificates and contexts: a reload must not make every client do a
+// full handshake.
+
+import COpenSSL
+import EndpointStrings
+import EndpointsCore
+import EndpointsNet
+import EventLoop
+
+/// The keys for tickets, replaced by and by.
+final class TLSTicketKeys: Sendable {
+    private struct Key {
+        let name: [UInt8]
+        let aes: [UInt8]
+        let hmac: [UInt8]
+        let made: Int
+
+        init?(at time: Int) {
+            var bytes = [UInt8](repeating: 0, count: 80)
+            guard RAND_priv_bytes(&bytes, 80) == 1 else { return nil }
+            name = Array(bytes[..<16])
+            aes = Array(bytes[16..<48])
+            hmac = Array(bytes[48...])
+            made = time
+        }
+    }
+    private struct State {
+        var keys: [Key] = []  // the current one first
+        var lifetime: Int
+    }
+    private let state: Lock<State>
+
+    init(lifetime: Duration) {
+        state = Lock(State(lifetime: Int(max(1, lifetime.components.seconds))))
+    }
+
+    /// Replaces the current key; tickets of the one before can still be used.
+    func rotate() {
+        state.withLock { Self.rotate(&$0, at: TLSCertificate.Time.now.secondsSince1970) }
+    }
+
+    /// Forgets all keys, and with them every ticket.
+    func forget() { state.withLock { $0.keys = [] } }
+
+    private static func rotate(_ state: inout State, at time: Int) {
+        guard let key = Key(at: time) else { return }
+        state.keys.insert(key, at: 0)
+        state.keys = Array(state.keys.prefix(2))
+    }
+
+    /// Prepares to seal a ticket: 1, or 0 if there can be none.
+    func seal(
+        _ name: UnsafeMutablePointer<UInt8>,
+        _ iv: UnsafeMutablePointer<UInt8>,
+        _ cipher: OpaquePointer,
+        _ mac: OpaquePointer
+    ) -> Int32 {
+        let now = TLSCertificate.Time.now.secondsSince1970
+        let key = state.withLock { state in
+            if state.keys.first.map({ now - $0.made >= state.lifetime }) ?? true {
+                Self.rotate(&state, at: now)
+            }
+            return state.keys.first
+        }
+        guard let key else { return 0 }
+        name.update(from: key.name, count: 16)
+        return endpoints_ticket_seal(cipher, mac, key.aes, key.hmac, iv, 1)
+    }
+
+    /// Prepares to open a ticket: 1, 2 if a new one is due, or 0 if the key is not known.
+    func open(
+        _ name: UnsafeMutablePointer<UInt8>,
+        _ iv: UnsafeMutablePointer<UInt8>,
+        _ cipher: OpaquePointer,
+        _ mac: OpaquePointer
+    ) -> Int32 {
+        let wanted = UnsafeBufferPointer(start: name, count: 16)
+        let now = TLSCertificate.Time.now.secondsSince1970
+        let found = state.withLock { state -> (Key, Bool)? in
+            // A key seals for one lifetime and opens for one more.
+            for (index, key) in state.keys.enumerated()
+            where key.name.elementsEqual(wanted) && now - key.made < 2 * state.lifetime {
+                return (key, index > 0)
+            }
+            return nil
+        }
+        guard let (key, isOld) = found else { return 0 }
+        guard endpoints_ticket_seal(cipher, mac, key.aes, key.hmac, iv, 0) == 1 else { return -1 }
+        return isOld ? 2 : 1
+    }
+}
