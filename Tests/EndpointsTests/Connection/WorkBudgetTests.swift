@@ -4,7 +4,7 @@ import CEndpoints
 import EventLoop
 import Testing
 
-@testable import Endpoints
+@testable import EndpointsCore
 
 /// Always has bytes, and room for bytes.
 private final class EndlessTransport: BaseTransport, Transport {
