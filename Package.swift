@@ -30,6 +30,11 @@ let package = Package(
     ],
     targets: [
         .target(name: "CEndpoints"),
+        .target(
+            name: "CEndpointsFaults",
+            dependencies: ["CEndpoints"],
+            path: "Tests/CEndpointsFaults"
+        ),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "EventLoop", dependencies: ["CEndpoints"]),
         .target(
@@ -109,6 +114,14 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]
+        ),
+        // Fails every system call of every scenario; a program, for the table of calls is the whole process's.
+        .executableTarget(
+            name: "FaultWalk",
+            dependencies: [
+                "CEndpointsFaults", "Endpoints", .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/FaultWalk"
         ),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"]),
         .testTarget(

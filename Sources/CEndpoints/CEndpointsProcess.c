@@ -3,13 +3,8 @@
 
 #include <spawn.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
-
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
-#endif
 
 static int spawn(const struct endpoints_spawn *child, posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes) {
   sigset_t none, all;
@@ -27,7 +22,7 @@ static int spawn(const struct endpoints_spawn *child, posix_spawn_file_actions_t
   if (!failure) failure = posix_spawnattr_setflags(attributes, flags);
   pid_t pid = 0;
   char *const *environment = child->environment ? child->environment : environ;
-  if (!failure) failure = posix_spawnp(&pid, child->program, actions, attributes, child->arguments, environment);
+  if (!failure) failure = endpoints_system.posix_spawnp(&pid, child->program, actions, attributes, child->arguments, environment);
   return failure ? -failure : pid;
 }
 
@@ -45,27 +40,27 @@ int endpoints_spawn_start(const struct endpoints_spawn *child) {
 
 int endpoints_pipe(int ends[2]) {
   int made[2];
-  if (pipe2(made, O_CLOEXEC)) return -errno;
+  if (endpoints_system.pipe2(made, O_CLOEXEC)) return -errno;
   int result = 0;
   for (int i = 0; i < 2; i++) {
     ends[i] = made[i];
     if (made[i] > 2) continue;
-    ends[i] = fcntl(made[i], F_DUPFD_CLOEXEC, 3);
+    ends[i] = endpoints_system.fcntl(made[i], F_DUPFD_CLOEXEC, 3);
     if (ends[i] < 0) result = -errno;
-    close(made[i]);
+    endpoints_system.close(made[i]);
   }
   if (result)
     for (int i = 0; i < 2; i++)
-      if (ends[i] >= 0) close(ends[i]);
+      if (ends[i] >= 0) endpoints_system.close(ends[i]);
   return result;
 }
 
-int endpoints_pidfd_open(int pid) { return (int)endpoints_result(syscall(SYS_pidfd_open, pid, 0)); }
+int endpoints_pidfd_open(int pid) { return (int)endpoints_result(endpoints_system.pidfd_open(pid)); }
 
 int endpoints_reap(int pid, int waits, int *code, int *signal) {
   int status = 0;
   pid_t result;
-  do result = waitpid(pid, &status, waits ? 0 : WNOHANG);
+  do result = endpoints_system.waitpid(pid, &status, waits ? 0 : WNOHANG);
   while (result < 0 && errno == EINTR);
   if (result < 0) return -errno;
   if (result == 0) return 0;
@@ -82,7 +77,7 @@ uint64_t endpoints_process_identity(void) {
   struct statfs fs;
   struct stat s;
   // Before pidfs all pidfds shared one inode.
-  int known = fstatfs(fd, &fs) == 0 && fs.f_type == 0x50494446 && fstat(fd, &s) == 0;
-  close(fd);
+  int known = fstatfs(fd, &fs) == 0 && fs.f_type == 0x50494446 && endpoints_system.fstat(fd, &s) == 0;
+  endpoints_system.close(fd);
   return known ? s.st_ino : 0;
 }

@@ -22,11 +22,11 @@ int endpoints_start_thread(void *(*body)(void *), void *argument, size_t stack) 
 
 int endpoints_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, uint64_t nanoseconds) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  endpoints_system.clock_gettime(CLOCK_MONOTONIC, &t);
   uint64_t end = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec + nanoseconds;
   t.tv_sec = (time_t)(end / 1000000000ull);
   t.tv_nsec = (long)(end % 1000000000ull);
   return pthread_cond_clockwait(condition, mutex, CLOCK_MONOTONIC, &t) == ETIMEDOUT;
 }
 
-int endpoints_open_entry(const char *path) { return (int)endpoints_result(open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC)); }
+int endpoints_open_entry(const char *path) { return (int)endpoints_result(endpoints_system.open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0)); }

@@ -58,24 +58,24 @@ static void become(const struct endpoints_successor *s, int report) {
 int endpoints_successor_start(const struct endpoints_successor *successor) {
   if (successor->count < 0 || successor->count > 256) return -EINVAL;
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC)) return -errno;
+  if (endpoints_system.pipe2(ends, O_CLOEXEC)) return -errno;
   // No handler of ours may run in the child.
   sigset_t all, ours;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &ours);
-  pid_t pid = fork();
+  pid_t pid = endpoints_system.fork();
   if (pid == 0) become(successor, ends[1]);
   int failure = pid < 0 ? errno : 0;
   pthread_sigmask(SIG_SETMASK, &ours, NULL);
-  close(ends[1]);
+  endpoints_system.close(ends[1]);
   ssize_t got = 0;
   if (!failure) {
     // Ends when the exec closes the other end.
-    do got = read(ends[0], &failure, sizeof failure);
+    do got = endpoints_system.read(ends[0], &failure, sizeof failure);
     while (got < 0 && errno == EINTR);
     if (got != sizeof failure) failure = 0;
-    if (failure) waitpid(pid, NULL, 0);
+    if (failure) endpoints_system.waitpid(pid, NULL, 0);
   }
-  close(ends[0]);
+  endpoints_system.close(ends[0]);
   return failure ? -failure : pid;
 }

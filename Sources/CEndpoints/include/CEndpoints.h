@@ -29,6 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "CEndpointsSystem.h"
+
 // MARK: the current loop and the current task
 
 extern _Thread_local void *endpoints_loop_slot;
@@ -45,67 +47,69 @@ static inline _Bool endpoints_task_is_cancelled(void *task) { return task != 0 &
 
 static inline uint64_t endpoints_now(void) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  endpoints_system.clock_gettime(CLOCK_MONOTONIC, &t);
   return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
 // A few milliseconds behind, and a tenth of the price.
 static inline uint64_t endpoints_coarse_now(void) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+  endpoints_system.clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
   return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
 
 // MARK: system calls that answer -errno
 
 static inline long endpoints_result(long r) { return r < 0 ? -errno : r; }
-long endpoints_recv(int fd, void *p, size_t n);
-long endpoints_send(int fd, const void *p, size_t n);
+static inline long endpoints_recv(int fd, void *p, size_t n) { return endpoints_result(endpoints_system.recv(fd, p, n)); }
+static inline long endpoints_send(int fd, const void *p, size_t n) {
+  return endpoints_result(endpoints_system.send(fd, p, n));
+}
 static inline long endpoints_peek(int fd, void *p, size_t n) {
-  return endpoints_result(recv(fd, p, n, MSG_PEEK | MSG_DONTWAIT));
+  return endpoints_result(endpoints_system.recv_flags(fd, p, n, MSG_PEEK | MSG_DONTWAIT));
 }
 static inline long endpoints_sendv(int fd, const struct iovec *parts, size_t count) {
   struct msghdr m = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
-  return endpoints_result(sendmsg(fd, &m, MSG_NOSIGNAL));
+  return endpoints_result(endpoints_system.sendmsg(fd, &m, MSG_NOSIGNAL));
 }
-static inline long endpoints_read(int fd, void *p, size_t n) { return endpoints_result(read(fd, p, n)); }
-static inline long endpoints_pread(int fd, void *p, size_t n, off_t at) { return endpoints_result(pread(fd, p, n, at)); }
-static inline long endpoints_write(int fd, const void *p, size_t n) { return endpoints_result(write(fd, p, n)); }
+static inline long endpoints_read(int fd, void *p, size_t n) { return endpoints_result(endpoints_system.read(fd, p, n)); }
+static inline long endpoints_pread(int fd, void *p, size_t n, off_t at) { return endpoints_result(endpoints_system.pread(fd, p, n, at)); }
+static inline long endpoints_write(int fd, const void *p, size_t n) { return endpoints_result(endpoints_system.write(fd, p, n)); }
 static inline long endpoints_writev(int fd, const struct iovec *parts, int count) {
-  return endpoints_result(writev(fd, parts, count));
+  return endpoints_result(endpoints_system.writev(fd, parts, count));
 }
 static inline long endpoints_sendfile(int out, int in, off_t *offset, size_t n) {
-  return endpoints_result(sendfile(out, in, offset, n));
+  return endpoints_result(endpoints_system.sendfile(out, in, offset, n));
 }
 static inline int endpoints_socket(int domain, int type, int protocol) {
-  return (int)endpoints_result(socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
+  return (int)endpoints_result(endpoints_system.socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
 }
 int endpoints_accept(int fd, struct sockaddr_storage *address, socklen_t *length);
 static inline int endpoints_bind(int fd, const struct sockaddr_storage *address, socklen_t length) {
-  return (int)endpoints_result(bind(fd, (const struct sockaddr *)address, length));
+  return (int)endpoints_result(endpoints_system.bind(fd, (const struct sockaddr *)address, length));
 }
 static inline int endpoints_connect(int fd, const struct sockaddr_storage *address, socklen_t length) {
-  return (int)endpoints_result(connect(fd, (const struct sockaddr *)address, length));
+  return (int)endpoints_result(endpoints_system.connect(fd, (const struct sockaddr *)address, length));
 }
-static inline int endpoints_listen(int fd, int backlog) { return (int)endpoints_result(listen(fd, backlog)); }
-static inline int endpoints_shutdown(int fd, int how) { return (int)endpoints_result(shutdown(fd, how)); }
+static inline int endpoints_listen(int fd, int backlog) { return (int)endpoints_result(endpoints_system.listen(fd, backlog)); }
+static inline int endpoints_shutdown(int fd, int how) { return (int)endpoints_result(endpoints_system.shutdown(fd, how)); }
 static inline int endpoints_getsockname(int fd, struct sockaddr_storage *address, socklen_t *length) {
-  return (int)endpoints_result(getsockname(fd, (struct sockaddr *)address, length));
+  return (int)endpoints_result(endpoints_system.getsockname(fd, (struct sockaddr *)address, length));
 }
 static inline int endpoints_getpeername(int fd, struct sockaddr_storage *address, socklen_t *length) {
-  return (int)endpoints_result(getpeername(fd, (struct sockaddr *)address, length));
+  return (int)endpoints_result(endpoints_system.getpeername(fd, (struct sockaddr *)address, length));
 }
 static inline int endpoints_set_option(int fd, int level, int name, int value) {
-  return (int)endpoints_result(setsockopt(fd, level, name, &value, sizeof value));
+  return (int)endpoints_result(endpoints_system.setsockopt(fd, level, name, &value, sizeof value));
 }
 // The option's value, or -errno; for options whose values are never negative.
 static inline int endpoints_get_option(int fd, int level, int name) {
   int value = 0;
   socklen_t length = sizeof value;
-  return getsockopt(fd, level, name, &value, &length) ? -errno : value;
+  return endpoints_system.getsockopt(fd, level, name, &value, &length) ? -errno : value;
 }
 static inline int endpoints_set_linger(int fd, int on, int seconds) {
   struct linger l = {.l_onoff = on, .l_linger = seconds};
-  return (int)endpoints_result(setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l));
+  return (int)endpoints_result(endpoints_system.setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l));
 }
 struct endpoints_credentials {
   int32_t pid;
@@ -116,24 +120,24 @@ int endpoints_peer_credentials(int fd, struct endpoints_credentials *credentials
 // UNIX socket has one number, for what was not read.
 static inline int endpoints_unsent(int fd) {
   int n = 0;
-  return ioctl(fd, SIOCOUTQNSD, &n) && ioctl(fd, SIOCOUTQ, &n) ? -errno : n;
+  return endpoints_system.ioctl(fd, SIOCOUTQNSD, &n) && endpoints_system.ioctl(fd, SIOCOUTQ, &n) ? -errno : n;
 }
 // Bytes received and not yet read.
 static inline int endpoints_unread(int fd) {
   int n = 0;
-  return ioctl(fd, FIONREAD, &n) ? -errno : n;
+  return endpoints_system.ioctl(fd, FIONREAD, &n) ? -errno : n;
 }
 static inline int endpoints_open(const char *path, int flags, unsigned mode) {
-  return (int)endpoints_result(open(path, flags | O_CLOEXEC, mode));
+  return (int)endpoints_result(endpoints_system.open(path, flags | O_CLOEXEC, mode));
 }
 static inline int endpoints_set_nonblocking(int fd) {
-  int flags = fcntl(fd, F_GETFL);
-  return flags < 0 ? -errno : (int)endpoints_result(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+  int flags = endpoints_system.fcntl(fd, F_GETFL, 0);
+  return flags < 0 ? -errno : (int)endpoints_result(endpoints_system.fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
-static inline int endpoints_set_close_on_exec(int fd) { return (int)endpoints_result(fcntl(fd, F_SETFD, FD_CLOEXEC)); }
-static inline int endpoints_duplicate(int fd) { return (int)endpoints_result(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
-static inline int endpoints_close(int fd) { return (int)endpoints_result(close(fd)); }
-static inline int endpoints_eventfd(void) { return (int)endpoints_result(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)); }
+static inline int endpoints_set_close_on_exec(int fd) { return (int)endpoints_result(endpoints_system.fcntl(fd, F_SETFD, FD_CLOEXEC)); }
+static inline int endpoints_duplicate(int fd) { return (int)endpoints_result(endpoints_system.fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
+static inline int endpoints_close(int fd) { return (int)endpoints_result(endpoints_system.close(fd)); }
+static inline int endpoints_eventfd(void) { return (int)endpoints_result(endpoints_system.eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)); }
 
 // MARK: the process
 
@@ -143,12 +147,14 @@ void endpoints_name_thread(pthread_t thread, const char *name);
 
 // MARK: epoll
 
-static inline int endpoints_epoll_create(void) { return (int)endpoints_result(epoll_create1(EPOLL_CLOEXEC)); }
+static inline int endpoints_epoll_create(void) { return (int)endpoints_result(endpoints_system.epoll_create1(EPOLL_CLOEXEC)); }
 static inline int endpoints_epoll_control(int epoll, int operation, int fd, uint32_t events, uint64_t data) {
   struct epoll_event e = {.events = events, .data.u64 = data};
-  return (int)endpoints_result(epoll_ctl(epoll, operation, fd, &e));
+  return (int)endpoints_result(endpoints_system.epoll_ctl(epoll, operation, fd, &e));
 }
-int endpoints_epoll_wait(int epoll, struct epoll_event *events, int capacity, int milliseconds);
+static inline int endpoints_epoll_wait(int epoll, struct epoll_event *events, int capacity, int milliseconds) {
+  return (int)endpoints_result(endpoints_system.epoll_wait(epoll, events, capacity, milliseconds));
+}
 static inline uint64_t endpoints_event_data(const struct epoll_event *events, int i) { return events[i].data.u64; }
 static inline uint32_t endpoints_event_mask(const struct epoll_event *events, int i) { return events[i].events; }
 static const uint32_t ENDPOINTS_IN = EPOLLIN, ENDPOINTS_PRI = EPOLLPRI, ENDPOINTS_OUT = EPOLLOUT,

@@ -22,7 +22,7 @@ int endpoints_pidfd_open(int pid);
 int endpoints_reap(int pid, int waits, int *code, int *signal);
 // The number that names this process and never another one (pidfs, Linux 6.9); 0 where there is none.
 uint64_t endpoints_process_identity(void);
-static inline int endpoints_kill_group(int pid, int number) { return (int)endpoints_result(kill(-pid, number)); }
+static inline int endpoints_kill_group(int pid, int number) { return (int)endpoints_result(endpoints_system.kill(-pid, number)); }
 
 // The environment: NULL-terminated, and not to be changed meanwhile.
 static inline char **endpoints_environment(void) {

@@ -99,7 +99,7 @@ static const int ENDPOINTS_EAI_NODATA = -5, ENDPOINTS_EAI_ADDRFAMILY = -9;
 // Answers 0 or an EAI code; the errno of EAI_SYSTEM beside it.
 static inline int endpoints_getaddrinfo(const char *host, int family, int flags, struct addrinfo **list, int *code) {
   struct addrinfo hints = {.ai_flags = flags, .ai_family = family, .ai_socktype = SOCK_STREAM};
-  int result = getaddrinfo(host, NULL, &hints, list);
+  int result = endpoints_system.getaddrinfo(host, NULL, &hints, list);
   *code = errno;
   return result;
 }
@@ -133,27 +133,27 @@ static inline void endpoints_file_read(const struct stat *s, struct endpoints_fi
 }
 static inline int endpoints_lstat(const char *path, struct endpoints_file *file) {
   struct stat s;
-  if (lstat(path, &s)) return -errno;
+  if (endpoints_system.lstat(path, &s)) return -errno;
   endpoints_file_read(&s, file);
   return 0;
 }
 static inline int endpoints_fstat(int fd, struct endpoints_file *file) {
   struct stat s;
-  if (fstat(fd, &s)) return -errno;
+  if (endpoints_system.fstat(fd, &s)) return -errno;
   endpoints_file_read(&s, file);
   return 0;
 }
 static inline int endpoints_is_socket(uint32_t mode) { return S_ISSOCK(mode); }
 static inline int endpoints_is_regular_file(uint32_t mode) { return S_ISREG(mode); }
 static inline int endpoints_is_link(uint32_t mode) { return S_ISLNK(mode); }
-static inline int endpoints_rename(const char *from, const char *to) { return (int)endpoints_result(rename(from, to)); }
+static inline int endpoints_rename(const char *from, const char *to) { return (int)endpoints_result(endpoints_system.rename(from, to)); }
 static inline int endpoints_symlink(const char *text, const char *path) {
-  return (int)endpoints_result(symlink(text, path));
+  return (int)endpoints_result(endpoints_system.symlink(text, path));
 }
 static inline long endpoints_readlink(const char *path, char *text, size_t capacity) {
-  return endpoints_result(readlink(path, text, capacity));
+  return endpoints_result(endpoints_system.readlink(path, text, capacity));
 }
-static inline int endpoints_unlink(const char *path) { return (int)endpoints_result(unlink(path)); }
-static inline int endpoints_fchmod(int fd, unsigned mode) { return (int)endpoints_result(fchmod(fd, mode)); }
-static inline int endpoints_chmod(const char *path, unsigned mode) { return (int)endpoints_result(chmod(path, mode)); }
-static inline int endpoints_kill(int pid, int number) { return (int)endpoints_result(kill(pid, number)); }
+static inline int endpoints_unlink(const char *path) { return (int)endpoints_result(endpoints_system.unlink(path)); }
+static inline int endpoints_fchmod(int fd, unsigned mode) { return (int)endpoints_result(endpoints_system.fchmod(fd, mode)); }
+static inline int endpoints_chmod(const char *path, unsigned mode) { return (int)endpoints_result(endpoints_system.chmod(path, mode)); }
+static inline int endpoints_kill(int pid, int number) { return (int)endpoints_result(endpoints_system.kill(pid, number)); }
