@@ -5,6 +5,10 @@
 
 _Thread_local void *endpoints_loop_slot;
 
+extern inline long endpoints_recv(int fd, void *p, size_t n);
+extern inline long endpoints_send(int fd, const void *p, size_t n);
+extern inline int endpoints_epoll_wait(int epoll, struct epoll_event *events, int capacity, int milliseconds);
+
 int endpoints_accept(int fd, struct sockaddr_storage *address, socklen_t *length) {
   return (int)endpoints_result(endpoints_system.accept4(fd, (struct sockaddr *)address, length, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }

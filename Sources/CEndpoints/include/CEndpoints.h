@@ -60,8 +60,8 @@ static inline uint64_t endpoints_coarse_now(void) {
 // MARK: system calls that answer -errno
 
 static inline long endpoints_result(long r) { return r < 0 ? -errno : r; }
-static inline long endpoints_recv(int fd, void *p, size_t n) { return endpoints_result(endpoints_system.recv(fd, p, n)); }
-static inline long endpoints_send(int fd, const void *p, size_t n) {
+inline long endpoints_recv(int fd, void *p, size_t n) { return endpoints_result(endpoints_system.recv(fd, p, n)); }
+inline long endpoints_send(int fd, const void *p, size_t n) {
   return endpoints_result(endpoints_system.send(fd, p, n));
 }
 static inline long endpoints_peek(int fd, void *p, size_t n) {
@@ -152,7 +152,7 @@ static inline int endpoints_epoll_control(int epoll, int operation, int fd, uint
   struct epoll_event e = {.events = events, .data.u64 = data};
   return (int)endpoints_result(endpoints_system.epoll_ctl(epoll, operation, fd, &e));
 }
-static inline int endpoints_epoll_wait(int epoll, struct epoll_event *events, int capacity, int milliseconds) {
+inline int endpoints_epoll_wait(int epoll, struct epoll_event *events, int capacity, int milliseconds) {
   return (int)endpoints_result(endpoints_system.epoll_wait(epoll, events, capacity, milliseconds));
 }
 static inline uint64_t endpoints_event_data(const struct epoll_event *events, int i) { return events[i].data.u64; }
