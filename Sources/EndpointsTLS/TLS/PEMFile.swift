@@ -94,22 +94,28 @@ struct PEMFile {
             : "it is not PEM, whose blocks begin with -----BEGIN"
     }
 
-    /// The revocation lists, added to a store; answers how many.
+    /// Adds the revocation lists to a store.
     ///
+    /// - Returns: When the first of them expires, in seconds since 1970; `Int.max` for never.
     /// - Throws: ``TLSFileError`` if there is none.
-    func addRevocationLists(to store: OpaquePointer) throws {
-        let count = try withBIO { bio in
+    func addRevocationLists(to store: OpaquePointer) throws -> Int {
+        let (count, end) = try withBIO { bio in
             var count = 0
+            var end = Int.max
             endpoints_clear_errors()
             while let list = PEM_read_bio_X509_CRL(bio, nil, noPassphrase, nil) {
                 X509_STORE_add_crl(store, list)
+                if let next = X509_CRL_get0_nextUpdate(list) {
+                    end = min(end, TLSCertificate.Time(next).secondsSince1970)
+                }
                 X509_CRL_free(list)
                 count += 1
             }
             ERR_clear_error()
-            return count
+            return (count, end)
         }
         if count == 0 { throw refusal("holds no revocation list", notPEM("crl")) }
+        return end
     }
 
     // MARK: keys

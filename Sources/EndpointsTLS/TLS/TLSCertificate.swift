@@ -102,10 +102,10 @@ public struct TLSCertificate: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// When it begins to be valid.
-    public var notBefore: Time { Self.time(X509_get0_notBefore(pointer)) }
+    public var notBefore: Time { Time(X509_get0_notBefore(pointer)) }
 
     /// When it ends to be valid.
-    public var notAfter: Time { Self.time(X509_get0_notAfter(pointer)) }
+    public var notAfter: Time { Time(X509_get0_notAfter(pointer)) }
 
     private var digest: [UInt8] {
         var digest = [UInt8](repeating: 0, count: 32)
@@ -140,14 +140,6 @@ public struct TLSCertificate: Sendable, Hashable, CustomStringConvertible {
         X509_check_issued(other.pointer, pointer) == X509_V_OK
     }
 
-    private static func time(_ time: UnsafePointer<ASN1_TIME>?) -> Time {
-        var parts = tm()
-        guard let time, endpoints_asn1_time(time, &parts) == 1 else {
-            return Time(secondsSince1970: 0)
-        }
-        return Time(secondsSince1970: timegm(&parts))
-    }
-
     private static func text(_ name: OpaquePointer?) -> String {
         guard let name, let bio = BIO_new(BIO_s_mem()) else { return "" }
         defer { BIO_free(bio) }
@@ -159,6 +151,15 @@ public struct TLSCertificate: Sendable, Hashable, CustomStringConvertible {
         {
             String(decoding: $0, as: UTF8.self)
         }
+    }
+}
+
+extension TLSCertificate.Time {
+    /// Makes one of OpenSSL's; 1970 if that cannot be read.
+    init(_ time: UnsafePointer<ASN1_TIME>?) {
+        var parts = tm()
+        let isRead = time.map { endpoints_asn1_time($0, &parts) == 1 } ?? false
+        self.init(secondsSince1970: isRead ? timegm(&parts) : 0)
     }
 }
 

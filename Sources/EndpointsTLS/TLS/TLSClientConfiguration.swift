@@ -36,10 +36,15 @@ public struct TLSClientConfiguration: Sendable {
     /// PEM files of revocation lists; with any, every certificate of a chain needs a valid one.
     public var revocationLists: [String] = [] { didSet { renew() } }
     /// Public keys of which the peer's chain must hold one, besides being trusted; empty for any.
+    ///
+    /// With ``TrustRoots/insecurelyTrustsAnybody`` the peer's own certificate must have the key, which
+    /// then alone tells who the peer is: the way to a device with a self-signed certificate.
     public var pins: [TLSPin] = [] { didSet { renew() } }
     /// Looks at a chain that is trusted so far; throwing refuses it, with the reason in the error.
     ///
-    /// Called on the event loop, in the middle of the handshake, and not when a session is resumed.
+    /// Called on the event loop, in the middle of the handshake, and again before a session is resumed;
+    /// if it throws then, a full handshake takes its place. With ``TrustRoots/insecurelyTrustsAnybody``
+    /// it gets the peer's own certificate only, which nothing has verified.
     public var verification: (@Sendable ([TLSCertificate]) throws -> Void)? { didSet { renew() } }
     /// Whether certificates that break RFC 5280 are refused even where that does no harm.
     public var isStrict = false { didSet { renew() } }
@@ -47,11 +52,17 @@ public struct TLSClientConfiguration: Sendable {
     public var checksStapledResponse = false { didSet { renew() } }
     /// Whether sessions are resumed, each ticket of TLS 1.3 once (RFC 8446, appendix C.4).
     public var resumesSessions = true { didSet { renew() } }
+    /// Time limit for resuming a session, counted from its full handshake. Defaults to two hours.
+    ///
+    /// At most seven days. A session also ends with the first certificate of the server's chain.
+    public var ticketLifetime: Duration = .seconds(7200) { didSet { renew() } }
     /// Whether an end without close_notify counts as an end; only for protocols that know their length.
     public var toleratesTruncation = false { didSet { renew() } }
     /// A file to append the secrets of all connections to (`SSLKEYLOGFILE`); who reads it reads all.
     public var keyLog: String? { didSet { renew() } }
 
+    /// The time, in seconds since 1970.
+    var now: @Sendable () -> Int = { TLSCertificate.Time.now.secondsSince1970 }
     private(set) var cache = TLSClientCache()
 
     /// Makes a configuration: TLS 1.2 and up, the peer verified.
@@ -78,7 +89,9 @@ public struct TLSClientConfiguration: Sendable {
             pins: pins,
             verification: verification,
             toleratesTruncation: toleratesTruncation,
-            keyLog: keyLog
+            keyLog: keyLog,
+            sessionLifetime: TLSSettings.sessionLifetime(ticketLifetime),
+            now: now
         )
     }
 

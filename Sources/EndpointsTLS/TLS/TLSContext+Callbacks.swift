@@ -10,7 +10,7 @@ import EventLoop
 
 extension TLSTransport {
     /// The transport of an SSL.
-    fileprivate static func of(_ ssl: OpaquePointer?) -> TLSTransport? {
+    static func of(_ ssl: OpaquePointer?) -> TLSTransport? {
         guard let ssl, let data = endpoints_ssl_data(ssl) else { return nil }
         return Unmanaged<TLSTransport>.fromOpaque(data).takeUnretainedValue()
     }
@@ -79,15 +79,6 @@ let sealOrOpenTicket:
         return result == 1 && SSL_version(ssl) == ENDPOINTS_TLS1_3 ? 2 : result
     }
 
-/// Keeps a session for later: 1 takes over the reference.
-let keepSession: @convention(c) (OpaquePointer?, OpaquePointer?) -> Int32 = { ssl, session in
-    guard let transport = TLSTransport.of(ssl), case .client(let client) = transport.side,
-        let session, let sessions = transport.context.sessions
-    else { return 0 }
-    sessions.insert(session, for: client.sessionKey)
-    return 1
-}
-
 /// Sends an OCSP response with the certificate (RFC 6066, section 8).
 let stapleResponse: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int32 = { ssl, _ in
     guard let transport = TLSTransport.of(ssl) else { return SSL_TLSEXT_ERR_NOACK }
@@ -131,55 +122,6 @@ let checkStapledResponse: @convention(c) (OpaquePointer?, UnsafeMutableRawPointe
     )
     return 0
 }
-
-/// Verifies the peer's chain: what OpenSSL says, then our pins, then the program.
-let verifyPeer: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int32 = { store, _ in
-    guard let store else { return 0 }
-    guard let transport = TLSTransport.of(endpoints_store_ctx_ssl(store)) else {
-        X509_STORE_CTX_set_error(store, X509_V_ERR_UNSPECIFIED)
-        return 0
-    }
-    let result = X509_verify_cert(store)
-    let leaf = X509_STORE_CTX_get0_cert(store).map { TLSCertificate(sharing: $0) }
-    if result != 1 {
-        transport.refusal = CertificateRefusal(
-            code: X509_STORE_CTX_get_error(store),
-            depth: Int(X509_STORE_CTX_get_error_depth(store)),
-            certificate: X509_STORE_CTX_get_current_cert(store).map { TLSCertificate(sharing: $0) },
-            leaf: leaf,
-            reason: nil
-        )
-        transport.traceRefusal(of: store)
-        return 0
-    }
-    let settings = transport.context.settings
-    if settings.pins.isEmpty && settings.verification == nil { return 1 }
-    let chain = TLSCertificate.array(X509_STORE_CTX_get0_chain(store))
-    var reason: String?
-    if !settings.pins.isEmpty {
-        let keys = chain.compactMap(\.pin)
-        if !keys.contains(where: settings.pins.contains) {
-            reason = "no public key of its chain is one of those that are pinned"
-        }
-    }
-    if reason == nil, let verification = settings.verification {
-        do { try verification(chain) } catch { reason = "the program refuses it: \(error)" }
-    }
-    guard let reason else { return 1 }
-    X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION)
-    transport.refusal = CertificateRefusal(
-        code: X509_V_ERR_APPLICATION_VERIFICATION,
-        depth: 0,
-        certificate: leaf,
-        leaf: leaf,
-        reason: reason
-    )
-    transport.traceRefusal(of: store)
-    return 0
-}
-
-/// Takes any client's certificate, as a configuration has asked for.
-let acceptPeer: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int32 = { _, _ in 1 }
 
 /// Appends a line of secrets, as NSS writes them.
 let writeKeyLog: @convention(c) (OpaquePointer?, UnsafePointer<CChar>?) -> Void = { ssl, line in

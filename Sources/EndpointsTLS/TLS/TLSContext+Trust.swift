@@ -26,7 +26,8 @@ extension TLSContext {
         }
         for file in settings.revocationLists {
             let pem = try PEMFile(file, argument: "revocationLists")
-            try pem.addRevocationLists(to: SSL_CTX_get_cert_store(pointer))
+            let end = try pem.addRevocationLists(to: SSL_CTX_get_cert_store(pointer))
+            revocationListsUntil = min(revocationListsUntil, end)
             note(pem.stamp)
         }
         var flags: UInt = 0

@@ -24,7 +24,9 @@ final class TLSContext: @unchecked Sendable {
     let pointer: OpaquePointer
     let isServer: Bool
     let settings: TLSSettings
-    /// Whether the peer's certificate is looked at.
+    /// Whether OpenSSL verifies the peer's chain.
+    let verifiesChain: Bool
+    /// Whether the peer's certificate is looked at, by OpenSSL, pins or the program.
     let verifies: Bool
     let keyLog: KeyLogFile?
     /// An OCSP response to staple.
@@ -34,6 +36,8 @@ final class TLSContext: @unchecked Sendable {
     /// What is not as it should be, though no reason to refuse.
     private(set) var warnings: [String] = []
     private var stamps: [FileStamp] = []
+    /// When the first revocation list expires, in seconds since 1970.
+    var revocationListsUntil = Int.max
 
     private init(
         _ settings: TLSSettings,
@@ -53,8 +57,8 @@ final class TLSContext: @unchecked Sendable {
         self.stapledResponse = stapledResponse
         self.checksStapledResponse = checksStapledResponse
         self.sessions = sessions
-        let roots = settings.trustRoots
-        verifies = roots != nil && roots != .insecurelyTrustsAnybody
+        verifiesChain = settings.verifiesChain
+        verifies = verifiesChain || settings.hasPolicy
         self.keyLog = keyLog
         // From here on `deinit` frees the context, also when something throws.
         try apply()
@@ -83,8 +87,7 @@ final class TLSContext: @unchecked Sendable {
         if settings.toleratesTruncation { options |= ENDPOINTS_SSL_IGNORE_EOF }
         SSL_CTX_set_options(pointer, options)
         endpoints_ctx_set_modes(pointer, isServer ? 0 : 1)
-        let ciphers = settings.ciphers ?? "ECDHE+AESGCM:ECDHE+CHACHA20"
-        try check(SSL_CTX_set_cipher_list(pointer, ciphers), "ciphers", ciphers)
+        try setCiphers(settings.ciphers ?? "ECDHE+AESGCM:ECDHE+CHACHA20")
         if let suites = settings.cipherSuites {
             try check(SSL_CTX_set_ciphersuites(pointer, suites), "cipherSuites", suites)
         }
@@ -97,10 +100,13 @@ final class TLSContext: @unchecked Sendable {
             SSL_CTX_set_keylog_callback(pointer, writeKeyLog)
             warn("secrets of all connections are written to \(settings.keyLog ?? "")")
         }
-        if verifies {
-            try loadTrust()
-            SSL_CTX_set_cert_verify_callback(pointer, verifyPeer, nil)
-        }
+        try settings.refuseIdleChecks()
+        if verifiesChain { try loadTrust() }
+        SSL_CTX_set_cert_verify_callback(pointer, verifyPeer, nil)
+    }
+
+    private func setCiphers(_ list: String) throws {
+        try check(SSL_CTX_set_cipher_list(pointer, list), "ciphers", list)
     }
 
     func check(_ result: Int32, _ argument: String, _ value: String = "") throws {
@@ -157,6 +163,7 @@ final class TLSContext: @unchecked Sendable {
             endpoints_ctx_set_session_cache_mode(pointer, Int(SSL_SESS_CACHE_OFF))
         }
         if checksStapledResponse {
+            guard verifiesChain else { throw settings.idleCheck("checksStapledResponse") }
             endpoints_ctx_set_status_callback(pointer, checkStapledResponse)
         }
     }
@@ -167,6 +174,7 @@ final class TLSContext: @unchecked Sendable {
         _ configuration: TLSServerConfiguration,
         _ identity: LoadedIdentity
     ) throws -> TLSContext {
+        try configuration.refuseIdleChecks()
         let stamp = configuration.stapledResponse.map { FileStamp($0) }
         let response = try configuration.stapledResponse.map(Self.stapledResponse)
         let context = try TLSContext(
@@ -212,19 +220,17 @@ final class TLSContext: @unchecked Sendable {
             }
             EVP_PKEY_up_ref(parameters.pointer)
             if configuration.ciphers == nil {
-                let list = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
-                try check(SSL_CTX_set_cipher_list(pointer, list), "ciphers")
+                try setCiphers("ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM")
             }
         } else {
             endpoints_ctx_set_dh_auto(pointer)
         }
         endpoints_ctx_set_session_cache_mode(pointer, Int(SSL_SESS_CACHE_OFF))
-        let isVerified = configuration.clientCertificate != .none
-        let lifetime = configuration.ticketLifetime ?? .seconds(isVerified ? 300 : 7200)
-        SSL_CTX_set_timeout(pointer, Int(min(max(1, lifetime.components.seconds), 7 * 86_400)))
+        SSL_CTX_set_timeout(pointer, settings.sessionLifetime)
         SSL_CTX_set_num_tickets(pointer, max(0, configuration.ticketCount))
         if configuration.ticketCount <= 0 { SSL_CTX_set_options(pointer, ENDPOINTS_SSL_NO_TICKET) }
         SSL_CTX_set_tlsext_ticket_key_evp_cb(pointer, sealOrOpenTicket)
+        SSL_CTX_set_session_ticket_cb(pointer, describeSession, openSession, nil)
         endpoints_ctx_set_server_name_callback(pointer, chooseIdentity)
         if !settings.applicationProtocols.isEmpty {
             _ = try settings.protocolList()
@@ -254,11 +260,8 @@ final class TLSContext: @unchecked Sendable {
         for stamp in files { text += "\(stamp)" }
         EVP_Digest(text, text.utf8.count, &identifier, nil, EVP_sha256(), nil)
         SSL_CTX_set_session_id_context(pointer, identifier, 32)
-        if mode != SSL_VERIFY_NONE, verifies {
+        if mode != SSL_VERIFY_NONE, verifiesChain {
             endpoints_ctx_set_ca_names(pointer, SSL_CTX_get_cert_store(pointer), 100)
-        }
-        if mode != SSL_VERIFY_NONE, !verifies {
-            SSL_CTX_set_cert_verify_callback(pointer, acceptPeer, nil)
         }
     }
 

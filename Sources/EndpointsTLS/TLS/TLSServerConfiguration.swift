@@ -43,7 +43,9 @@ public struct TLSServerConfiguration: Sendable {
     public var revocationLists: [String] = [] { didSet { renew() } }
     /// Looks at a client's chain that is trusted so far; throwing refuses it.
     ///
-    /// Called on the event loop, in the middle of the handshake, and not when a session is resumed.
+    /// Called on the event loop, in the middle of the handshake, and again before a session is resumed;
+    /// if it throws then, a full handshake takes its place. With ``TrustRoots/insecurelyTrustsAnybody``
+    /// it gets the client's own certificate only, which nothing has verified.
     public var verification: (@Sendable ([TLSCertificate]) throws -> Void)? { didSet { renew() } }
     /// Whether a client that asks for an unknown name is refused, instead of served the first.
     public var refusesUnknownNames = false { didSet { renew() } }
@@ -53,9 +55,12 @@ public struct TLSServerConfiguration: Sendable {
     /// (RFC 8446, appendix C.4) and then opens several connections at a time resumes as many as it has
     /// tickets; each costs a server some 7 % of the instructions of a handshake.
     public var ticketCount = 1 { didSet { renew() } }
-    /// How long a ticket is good for; `nil` for two hours, or five minutes where clients are verified.
+    /// Time limit for resuming a session, counted from its full handshake. Defaults to two hours, or five
+    /// minutes where clients are asked for certificates.
     ///
-    /// Resumption does not verify a client again.
+    /// At most seven days; the tickets that resumed connections bring do not extend it. A session also
+    /// ends when the first certificate or revocation list of the client's chain expires. Resuming does
+    /// not look at signatures again.
     public var ticketLifetime: Duration? { didSet { renew() } }
     /// After how long the keys that seal tickets are replaced.
     public var ticketKeyLifetime: Duration = .seconds(12 * 3600) { didSet { renew() } }
@@ -70,6 +75,8 @@ public struct TLSServerConfiguration: Sendable {
     /// How long a handshake may take.
     public var handshakeTimeout: Duration = .seconds(10)
 
+    /// The time, in seconds since 1970.
+    var now: @Sendable () -> Int = { TLSCertificate.Time.now.secondsSince1970 }
     private(set) var state = TLSServerState()
 
     /// Makes a configuration with one certificate: TLS 1.2 and up.
@@ -117,7 +124,11 @@ public struct TLSServerConfiguration: Sendable {
             pins: [],
             verification: verification,
             toleratesTruncation: toleratesTruncation,
-            keyLog: keyLog
+            keyLog: keyLog,
+            sessionLifetime: TLSSettings.sessionLifetime(
+                ticketLifetime ?? .seconds(clientCertificate == .none ? 7200 : 300)
+            ),
+            now: now
         )
     }
 }

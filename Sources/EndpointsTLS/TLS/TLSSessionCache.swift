@@ -47,20 +47,22 @@ final class TLSSessionCache: Sendable {
         for session in dropped { SSL_SESSION_free(session.pointer) }
     }
 
-    /// A session to try, with a reference for the caller.
+    /// Gives back a session that was used, and the reference with it.
+    func putBack(_ pointer: OpaquePointer, for server: String) {
+        if SSL_SESSION_get_protocol_version(pointer) == ENDPOINTS_TLS1_3 {
+            SSL_SESSION_free(pointer)
+        } else {
+            insert(pointer, for: server)
+        }
+    }
+
+    /// Takes out a session to try, whose reference the caller takes over.
     func take(for server: String) -> OpaquePointer? {
         let (taken, dropped) = state.withLock { state -> (Session?, [Session]) in
             var dropped: [Session] = []
-            while let session = state.sessions[server]?.last {
-                let isOld = !Self.isUsable(session.pointer)
-                let isOnce = SSL_SESSION_get_protocol_version(session.pointer) == ENDPOINTS_TLS1_3
-                if isOld || isOnce { state.sessions[server]?.removeLast() }
-                if isOld {
-                    dropped.append(session)
-                    continue
-                }
-                if !isOnce { SSL_SESSION_up_ref(session.pointer) }
-                return (session, dropped)
+            while let session = state.sessions[server]?.popLast() {
+                if Self.isUsable(session.pointer) { return (session, dropped) }
+                dropped.append(session)
             }
             if state.sessions.removeValue(forKey: server) != nil {
                 state.order.removeAll { $0 == server }

@@ -18,4 +18,15 @@ struct TLSSettings {
     var verification: (@Sendable ([TLSCertificate]) throws -> Void)?
     var toleratesTruncation: Bool
     var keyLog: String?
+    /// How long after its full handshake a session can be resumed, in seconds.
+    var sessionLifetime: Int
+    /// The time, in seconds since 1970.
+    var now: @Sendable () -> Int
+}
+
+extension TLSSettings {
+    /// A lifetime in whole seconds; seven days at most (RFC 8446, section 4.6.1).
+    static func sessionLifetime(_ duration: Duration) -> Int {
+        Int(min(max(1, duration.components.seconds), 7 * 86_400))
+    }
 }

@@ -34,7 +34,7 @@ struct TLSClientSide: Sendable {
     /// - Throws: ``EndpointError``.
     func begin(_ ssl: OpaquePointer) throws {
         SSL_set_connect_state(ssl)
-        guard serverName.apply(to: ssl, verifies: context.verifies) else {
+        guard serverName.apply(to: ssl, verifies: context.verifiesChain) else {
             ERR_clear_error()
             throw EndpointError(
                 .invalidArgument,
@@ -43,9 +43,14 @@ struct TLSClientSide: Sendable {
             )
         }
         if context.checksStapledResponse { endpoints_ssl_ask_for_status(ssl) }
-        if let session = context.sessions?.take(for: sessionKey) {
+        while let sessions = context.sessions, let session = sessions.take(for: sessionKey) {
+            guard context.mayResume(session) else {
+                SSL_SESSION_free(session)
+                continue
+            }
             SSL_set_session(ssl, session)
-            SSL_SESSION_free(session)
+            sessions.putBack(session, for: sessionKey)
+            break
         }
     }
 }

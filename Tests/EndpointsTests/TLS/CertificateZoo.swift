@@ -97,6 +97,14 @@ final class CertificateZoo: Sendable {
     private func makeClients() throws {
         try issue("client", names: nil, "extendedKeyUsage=clientAuth", subject: "/CN=alice")
         try issue("stranger", names: nil, by: "other-ca", subject: "/CN=mallory")
+        // Those of which something ends tomorrow.
+        try issue("brief", names: "DNS:localhost", days: 1)
+        try issue("brief-issuer", names: nil, "basicConstraints=critical,CA:TRUE", days: 1)
+        try issue("behind-brief", names: "DNS:localhost", by: "brief-issuer")
+        try join(["behind-brief.pem", "brief-issuer.pem"], into: "brief-chain.pem")
+        try join(["brief-chain.pem", "behind-brief.key"], into: "brief-chain-and-key.pem")
+        try join(["brief.pem", "brief.key"], into: "brief-and-key.pem")
+        try join(["client.pem", "client.key"], into: "client-and-key.pem")
     }
 
     private func makeRevoked() throws {
@@ -117,6 +125,7 @@ final class CertificateZoo: Sendable {
         let authority = "-config crl.cnf -keyfile ca.key -cert ca.pem"
         try run("ca \(authority) -revoke revoked.pem")
         try run("ca \(authority) -gencrl -out crl.pem")
+        try run("ca \(authority) -gencrl -crlhours 23 -out brief-crl.pem")
         // What openssl-ocsp(1) knows is in the index: one certificate is good, one is revoked.
         for name in ["one", "revoked"] {
             if name == "one" { try run("ca \(authority) -valid one.pem") }
