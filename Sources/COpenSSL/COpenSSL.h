@@ -97,6 +97,15 @@ static inline void endpoints_ctx_set_modes(SSL_CTX *ctx, int completesChain) {
 static inline void endpoints_ctx_set_session_cache_mode(SSL_CTX *ctx, long mode) {
   SSL_CTX_set_session_cache_mode(ctx, mode);
 }
+// Whether every cipher suite encrypts, and proves at least one side by a certificate or key.
+static inline int endpoints_ctx_ciphers_protect(SSL_CTX *ctx) {
+  STACK_OF(SSL_CIPHER) *ciphers = SSL_CTX_get_ciphers(ctx);
+  for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); i++) {
+    const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(ciphers, i);
+    if (SSL_CIPHER_get_auth_nid(cipher) == NID_auth_null || SSL_CIPHER_get_cipher_nid(cipher) == NID_undef) return 0;
+  }
+  return 1;
+}
 static inline int endpoints_ctx_set_groups(SSL_CTX *ctx, const char *list) {
   return SSL_CTX_set1_groups_list(ctx, list) == 1;
 }

@@ -20,6 +20,7 @@ struct CertificateRefusal {
 
     /// `certificate is for "example.org", not "example.com"`.
     func sentence(wanted: ServerName?) -> String {
+        if certificate == nil, leaf == nil { return "the peer shows no certificate" }
         if let reason { return "certificate \(subject): \(reason)" }
         switch code {
         case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH:

@@ -69,6 +69,25 @@ extension TLSServerConfiguration {
     }
 }
 
+extension TLSTransport {
+    /// Whether the peer has shown the certificate that it must show.
+    ///
+    /// A client accepts a server without one if the cipher suite authenticates nobody; OpenSSL's server
+    /// never does.
+    var hasShownCertificate: Bool {
+        let isRequired = !context.isServer && context.verifies
+        if !isRequired || SSL_get0_peer_certificate(ssl) != nil { return true }
+        refusal = CertificateRefusal(
+            code: X509_V_ERR_APPLICATION_VERIFICATION,
+            depth: 0,
+            certificate: nil,
+            leaf: nil,
+            reason: nil
+        )
+        return false
+    }
+}
+
 /// Verifies the peer's chain.
 let verifyPeer: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int32 = { store, _ in
     guard let store else { return 0 }

@@ -91,6 +91,7 @@ final class TLSContext: @unchecked Sendable {
         if let suites = settings.cipherSuites {
             try check(SSL_CTX_set_ciphersuites(pointer, suites), "cipherSuites", suites)
         }
+        try check(endpoints_ctx_ciphers_protect(pointer), "cipherSuites")
         if let groups = settings.groups {
             try check(endpoints_ctx_set_groups(pointer, groups), "groups", groups)
         }
@@ -106,7 +107,7 @@ final class TLSContext: @unchecked Sendable {
     }
 
     private func setCiphers(_ list: String) throws {
-        try check(SSL_CTX_set_cipher_list(pointer, list), "ciphers", list)
+        try check(CipherList.set(list, in: pointer), "ciphers", list)
     }
 
     func check(_ result: Int32, _ argument: String, _ value: String = "") throws {

@@ -7,11 +7,19 @@ import EndpointStrings
 import EndpointsCore
 import EndpointsNet
 
+/// Cipher suites of TLS 1.2, whatever the list says without those that prove nothing or hide nothing.
+enum CipherList {
+    /// - Returns: 1, or 0 if no cipher suite is left.
+    static func set(_ list: String, in context: OpaquePointer) -> Int32 {
+        SSL_CTX_set_cipher_list(context, list + ":!aNULL:!eNULL")
+    }
+}
+
 extension EndpointArgumentFormat where Value == String? {
     /// Cipher suites of TLS 1.2.
     static var ciphers: Self {
         known("cipher suites of TLS 1.2", "cipherSuites= takes those of TLS 1.3") { context, text in
-            SSL_CTX_set_cipher_list(context, text)
+            CipherList.set(text, in: context)
         }
     }
 

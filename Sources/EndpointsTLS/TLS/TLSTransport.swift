@@ -145,6 +145,7 @@ final class TLSTransport: Transport {
                 if let blocked = flush(), blocked.wouldBlock, answer.wouldBlock { return blocked }
                 return answer
             }
+            guard hasShownCertificate else { return fail(during: .handshake) }
             isUp = true
             opening = nil
             // To a server of TLS 1.3 the client's last word was the end; an earlier version's waits
