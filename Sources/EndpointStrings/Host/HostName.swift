@@ -1,8 +1,8 @@
-// HostName: what may stand where a host is named.
+// HostName: the one rule of what a host may be, wherever a host comes from.
 //
-// The trap is text that looks like an address and is none. getaddrinfo(3) takes `127.1`,
-// `0x7f.0.0.1` and `2130706433` for 127.0.0.1, so that a list of forbidden addresses can be talked
-// round. So, after the URL standard (“ends in a number checker”): a name whose last label is a
+// The trap is text that looks like an address but is not one. getaddrinfo(3), and many a proxy, takes
+// `127.1`, `0x7f.0.0.1` and `2130706433` for 127.0.0.1, so that a list of forbidden addresses can be
+// talked round. So, after the URL standard (“ends in a number checker”): a name whose last label is a
 // number must be a literal of inet_pton(3), or nothing. Names outside of ASCII must have an ASCII form
 // (IDNA), of which all that is true as well.
 
@@ -14,26 +14,30 @@ import Musl
 #endif
 
 /// Why a text cannot name a host, after the quoted text.
-struct HostNameError: Error, Hashable {
-    var reason: String
-    var hint: String?
+package struct HostNameError: Error, Hashable {
+    package var reason: String
+    package var hint: String?
+
+    package init(reason: String, hint: String? = nil) {
+        self.reason = reason
+        self.hint = hint
+    }
 }
 
 /// A host: an address literal, or a name to look up.
 package enum HostName: Hashable, Sendable {
     /// An IPv4 address in dotted decimal, or an IPv6 address, perhaps with a zone (RFC 4007 §11).
     case literal(String, AddressFamily)
-    /// A name, as it was written.
+    /// A name in ASCII (IDNA).
     case name(String)
 
     /// Reads a host; nothing is looked up.
-    init(_ text: String) throws(HostNameError) {
+    package init(_ text: String) throws(HostNameError) {
         if let family = Self.family(ofLiteral: text) {
             self = .literal(text, family)
             return
         }
-        try Self.checkName(text)
-        self = .name(text)
+        self = .name(try Self.name(text))
     }
 
     /// The family of an address literal, as inet_pton(3) reads it; `nil` for anything else.
@@ -75,7 +79,8 @@ package enum HostName: Hashable, Sendable {
             && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") }
     }
 
-    private static func checkName(_ text: String) throws(HostNameError) {
+    /// The name in ASCII.
+    private static func name(_ text: String) throws(HostNameError) -> String {
         if text.isEmpty { throw HostNameError(reason: "is empty") }
         let scalars = text.unicodeScalars
         if scalars.contains(":") { throw notAnAddress(text) }
@@ -87,17 +92,18 @@ package enum HostName: Hashable, Sendable {
             throw HostNameError(reason: "is longer than 253 bytes")
         }
         for label in labels { try check(label, isASCII: isASCII) }
-        if !isASCII { return try checkName(outsideASCII: text) }
+        if !isASCII { return try name(outsideASCII: text) }
         if let last = labels.last, isNumber(last) {
             throw HostNameError(
-                reason: "looks like an IPv4 address and is none",
+                reason: "looks like an IPv4 address but is not one",
                 hint: "an IPv4 address is four decimal numbers from 0 to 255, such as 192.0.2.1"
             )
         }
+        return text
     }
 
     /// - Throws: ``HostNameError`` if the name has no ASCII form, or one that is no name.
-    private static func checkName(outsideASCII text: String) throws(HostNameError) {
+    private static func name(outsideASCII text: String) throws(HostNameError) -> String {
         let ascii: String
         do throws(IDNA.Refusal) { ascii = try IDNA.ascii(text) } catch {
             throw HostNameError(reason: error.reason, hint: error.hint)
@@ -108,7 +114,7 @@ package enum HostName: Hashable, Sendable {
                 hint: "did you mean \(ascii)?"
             )
         }
-        do throws(HostNameError) { try checkName(ascii) } catch {
+        do throws(HostNameError) { return try name(ascii) } catch {
             var error = error
             error.reason += " when it is written in ASCII, as \"\(ascii)\""
             throw error

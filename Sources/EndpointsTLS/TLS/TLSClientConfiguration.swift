@@ -52,9 +52,9 @@ public struct TLSClientConfiguration: Sendable {
     public var checksStapledResponse = false { didSet { renew() } }
     /// Whether sessions are resumed, each ticket of TLS 1.3 once (RFC 8446, appendix C.4).
     public var resumesSessions = true { didSet { renew() } }
-    /// Time limit for resuming a session, counted from its full handshake. Defaults to two hours.
+    /// Time limit for resuming a session, counted from its full handshake.
     ///
-    /// At most seven days. A session also ends with the first certificate of the server's chain.
+    /// Defaults to two hours; seven days at most. A session also ends with the first certificate of the server's chain.
     public var ticketLifetime: Duration = .seconds(7200) { didSet { renew() } }
     /// Whether an end without close_notify counts as an end; only for protocols that know their length.
     public var toleratesTruncation = false { didSet { renew() } }

@@ -55,10 +55,10 @@ public struct TLSServerConfiguration: Sendable {
     /// (RFC 8446, appendix C.4) and then opens several connections at a time resumes as many as it has
     /// tickets; each costs a server some 7 % of the instructions of a handshake.
     public var ticketCount = 1 { didSet { renew() } }
-    /// Time limit for resuming a session, counted from its full handshake. Defaults to two hours, or five
-    /// minutes where clients are asked for certificates.
+    /// Time limit for resuming a session, counted from its full handshake.
     ///
-    /// At most seven days; the tickets that resumed connections bring do not extend it. A session also
+    /// Defaults to two hours, or five minutes where clients are asked for certificates; seven days at
+    /// most. The tickets that resumed connections bring do not extend it. A session also
     /// ends when the first certificate or revocation list of the client's chain expires. Resuming does
     /// not look at signatures again.
     public var ticketLifetime: Duration? { didSet { renew() } }

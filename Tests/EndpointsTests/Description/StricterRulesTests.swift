@@ -160,7 +160,7 @@ struct StricterRulesTests {
         #expect(message?.contains("is more than 2147483647") == true)
     }
 
-    @Test("what looks like an address and is none is refused")
+    @Test("what looks like an address but is not one is refused")
     func numericHosts() throws {
         let bad = [
             "127.1", "0x7f.1", "2130706433", "0x7f000001", "1.2.3.4.5", "256.1.1.1", "01.2.3.4",
@@ -170,7 +170,7 @@ struct StricterRulesTests {
         for host in bad {
             let error = try refusal("tcp:\(host):80", .client)
             #expect(
-                error?.message.contains("looks like an IPv4 address and is none") == true,
+                error?.message.contains("looks like an IPv4 address but is not one") == true,
                 "\(host)"
             )
             #expect(error?.column == 5)

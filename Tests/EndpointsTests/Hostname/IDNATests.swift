@@ -183,7 +183,7 @@ struct IDNATests {
             ("tcp:ﬁsh.example:80", 5, "has \"ﬁ\" in it (U+FB01)"),
             ("tcp:80:host=a\u{200D}ü", 13, "has a joiner in it"),
             ("tcp:１２７.0.0.1:80", 5, "is another way to write an address"),
-            ("tcp:１２７.1:80", 5, "looks like an IPv4 address and is none"),
+            ("tcp:１２７.1:80", 5, "looks like an IPv4 address but is not one"),
             ("socks5:ü..a:1:proxy=[tcp:h:1]", 8, "has an empty label"),
         ]
     )

@@ -155,7 +155,10 @@ struct SOCKS5Tests {
     @Test("names and credentials that the protocol cannot carry are refused")
     func unsendable() throws {
         let long = String(repeating: "a", count: 256)
-        for host in ["", "a b", "a\r\n", "fe80::1%lo", "[::1]", "½", "a:1", long] {
+        for host in [
+            "127.1", "2130706433", "0x7f.1", "１２７.1", "", "a b", "a\r\n", "fe80::1%lo", "[::1]",
+            "½", "a:1", long,
+        ] {
             #expect(throws: ProxyTarget.InvalidTarget.self) {
                 try ProxyTarget(host: host, port: 1)
             }
