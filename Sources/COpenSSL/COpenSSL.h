@@ -196,6 +196,34 @@ static inline void endpoints_x509_names(X509 *x, void *context, endpoints_name_v
   }
   GENERAL_NAMES_free(names);
 }
+// Whether it demands a stapled OCSP response (status_request in the TLS feature extension, RFC 7633).
+static inline int endpoints_x509_demands_staple(X509 *x) {
+  TLS_FEATURE *features = (TLS_FEATURE *)X509_get_ext_d2i(x, NID_tlsfeature, NULL, NULL);
+  int demands = 0;
+  for (int i = 0; features && i < sk_ASN1_INTEGER_num(features); i++)
+    demands |= ASN1_INTEGER_get(sk_ASN1_INTEGER_value(features, i)) == TLSEXT_TYPE_status_request;
+  TLS_FEATURE_free(features);
+  return demands;
+}
+// A digest (SHA-256) that equal public keys share, whatever the encoding of their points and parameters.
+// Others may share it, too: whether a key fits, X509_check_private_key says.
+static inline int endpoints_key_digest(EVP_PKEY *key, unsigned char *digest) {
+  BIGNUM *number = NULL;
+  unsigned char *bytes = NULL;
+  int count = 0;
+  if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &number) ||
+      EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_PUB_X, &number)) {
+    count = BN_num_bytes(number);
+    bytes = (unsigned char *)OPENSSL_malloc((size_t)count + 1);
+    if (bytes) BN_bn2bin(number, bytes);
+  } else {
+    count = i2d_PUBKEY(key, &bytes);
+  }
+  int done = bytes && count > 0 && EVP_Digest(bytes, (size_t)count, digest, NULL, EVP_sha256(), NULL);
+  BN_free(number);
+  OPENSSL_free(bytes);
+  return done;
+}
 static inline void endpoints_print_name(BIO *bio, const X509_NAME *name) {
   X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
 }
@@ -215,6 +243,37 @@ static inline int endpoints_ocsp_is_response(const unsigned char *der, long coun
   OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &end, count);
   OCSP_RESPONSE_free(response);
   return response != NULL && end == der + count;
+}
+
+// Looks up what a response says of a certificate: 1 with its times in seconds since 1970 (`until` is 0 if it
+// names no end), or 0. The issuer is known by its name only, which is enough to tell our own certificates apart.
+static inline int endpoints_ocsp_times(const unsigned char *der, long count, X509 *leaf, long *from, long *until) {
+  OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &der, count);
+  OCSP_BASICRESP *basic = response ? OCSP_response_get1_basic(response) : NULL;
+  int found = 0;
+  for (int i = 0; basic && !found && i < OCSP_resp_count(basic); i++) {
+    OCSP_SINGLERESP *single = OCSP_resp_get0(basic, i);
+    ASN1_OCTET_STRING *issuer = NULL;
+    ASN1_OBJECT *algorithm = NULL;
+    ASN1_INTEGER *serial = NULL;
+    OCSP_id_get0_info(&issuer, &algorithm, NULL, &serial, (OCSP_CERTID *)OCSP_SINGLERESP_get0_id(single));
+    const EVP_MD *digest = EVP_get_digestbyobj(algorithm);
+    unsigned char hash[EVP_MAX_MD_SIZE];
+    unsigned int length = 0;
+    if (!digest || ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(leaf)) != 0 ||
+        !X509_NAME_digest(X509_get_issuer_name(leaf), digest, hash, &length) ||
+        (int)length != ASN1_STRING_length(issuer) || memcmp(hash, ASN1_STRING_get0_data(issuer), length) != 0)
+      continue;
+    ASN1_GENERALIZEDTIME *first = NULL, *last = NULL;
+    struct tm parts;
+    OCSP_single_get0_status(single, NULL, NULL, &first, &last);
+    *from = first && ASN1_TIME_to_tm(first, &parts) ? (long)timegm(&parts) : 0;
+    *until = last && ASN1_TIME_to_tm(last, &parts) ? (long)timegm(&parts) : 0;
+    found = 1;
+  }
+  OCSP_BASICRESP_free(basic);
+  OCSP_RESPONSE_free(response);
+  return found;
 }
 
 enum { ENDPOINTS_OCSP_GOOD = 0, ENDPOINTS_OCSP_REVOKED, ENDPOINTS_OCSP_STALE, ENDPOINTS_OCSP_INVALID };

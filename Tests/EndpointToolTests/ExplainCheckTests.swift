@@ -87,6 +87,21 @@ struct ExplainCheckTests {
         }
     }
 
+    @Test("certificates that claim the same name are reported, with the one that is used")
+    func sameName() async throws {
+        let certificates = try TestCertificates()
+        try certificates.make("new", names: "DNS:a.example", days: -10...100, by: "ca")
+        try certificates.make("old", names: "DNS:a.example", days: -30...100, by: "ca")
+        let folder = certificates.path
+        let (checks, status) = try await check("tls:port=0:interface=127.0.0.1:path=\(folder)")
+        #expect(status == 0)
+        let message = try #require(checks.first { $0.name == "serverName" }).message
+        #expect(
+            message.contains("\"a.example\": both \"\(folder)/new.pem\" and \"\(folder)/old.pem\"")
+        )
+        #expect(message.contains("the one in \"\(folder)/new.pem\" is used, which is newer"))
+    }
+
     @Test(
         "the dates of a certificate count",
         arguments: [

@@ -18,8 +18,23 @@ struct CertificateRefusal {
     /// Said in place of what the code means.
     let reason: String?
 
-    /// `certificate is for "example.org", not "example.com"`.
-    func sentence(wanted: ServerName?) -> String {
+    /// `certificate is for "example.org", not "example.com"`; with the dates, if they are wrong, too.
+    ///
+    /// OpenSSL stops at the first thing that is wrong, and looks at the dates late.
+    func sentence(wanted: ServerName?, at now: Int) -> String {
+        let sentence = reasonOfRefusal(wanted: wanted)
+        guard let leaf, code != X509_V_ERR_CERT_HAS_EXPIRED, code != X509_V_ERR_CERT_NOT_YET_VALID
+        else { return sentence }
+        if leaf.notAfter.secondsSince1970 < now {
+            return "\(sentence); the peer's certificate also expired on \(leaf.notAfter)"
+        }
+        if now < leaf.notBefore.secondsSince1970 {
+            return "\(sentence); the peer's certificate is also not valid before \(leaf.notBefore)"
+        }
+        return sentence
+    }
+
+    private func reasonOfRefusal(wanted: ServerName?) -> String {
         if certificate == nil, leaf == nil { return "the peer shows no certificate" }
         if let reason { return "certificate \(subject): \(reason)" }
         switch code {

@@ -119,10 +119,12 @@ struct FileStamp: Hashable, Sendable {
     /// Whether others than its owner and group may read it.
     let isReadableByOthers: Bool
 
-    /// Whether both are the same file, by whatever paths.
-    func isSameFile(as other: FileStamp) -> Bool {
-        device == other.device && inode == other.inode
+    /// What a file is known by, whatever its path.
+    struct Identity: Hashable {
+        fileprivate let device: UInt64
+        fileprivate let inode: UInt64
     }
+    var identity: Identity { Identity(device: device, inode: inode) }
 
     /// The state now; a file that is not there has one, too.
     init(_ path: String) {

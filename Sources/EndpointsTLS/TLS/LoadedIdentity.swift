@@ -18,7 +18,8 @@ struct LoadedIdentity {
     /// The key's, the certificate's, and perhaps the chain's.
     let files: [FileStamp]
     private(set) var warnings: [String] = []
-    private let path: String
+    /// The certificate's file.
+    let path: String
     private let argument: String
 
     /// - Throws: ``TLSFileError``.
@@ -55,9 +56,6 @@ struct LoadedIdentity {
             path: certificateFile,
             argument: certificateArgument
         )
-        if keyPEM.stamp.isReadableByOthers {
-            warnings.append("private key \"\(identity.privateKey)\" can be read by everybody")
-        }
     }
 
     init(
@@ -74,6 +72,9 @@ struct LoadedIdentity {
         self.path = path
         self.argument = argument
         (chain, warnings) = Self.chain(of: leaf, from: others, in: path)
+        if let file = files.first, file.isReadableByOthers {
+            warnings.append("private key \"\(file.path)\" can be read by everybody")
+        }
         let now = TLSCertificate.Time.now
         if leaf.notAfter < now {
             warnings.append("certificate \"\(path)\" expired on \(leaf.notAfter)")
@@ -88,6 +89,9 @@ struct LoadedIdentity {
     package func refusal(_ reason: String) -> TLSFileError {
         TLSFileError(argument: argument, path: path, reason: reason)
     }
+
+    /// Whether a directory holds it.
+    var isOfDirectory: Bool { argument == "path" }
 
     /// Whether it is valid now.
     var isValid: Bool {

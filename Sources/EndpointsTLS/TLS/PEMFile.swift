@@ -15,6 +15,9 @@ final class PrivateKey: @unchecked Sendable {
 
     deinit { EVP_PKEY_free(pointer) }
 
+    /// What ``TLSCertificate/keyDigest`` is for certificates that may fit.
+    var digest: [UInt8] { TLSCertificate.digest(ofKey: pointer) }
+
     func fits(_ certificate: TLSCertificate) -> Bool {
         endpoints_clear_errors()
         defer { ERR_clear_error() }

@@ -136,6 +136,20 @@ public struct TLSCertificate: Sendable, Hashable, CustomStringConvertible {
     /// The subject and until when it is valid.
     public var description: String { "\(subject), valid until \(notAfter)" }
 
+    /// The same for equal public keys, however they are encoded.
+    var keyDigest: [UInt8] { X509_get0_pubkey(pointer).map(Self.digest(ofKey:)) ?? [] }
+
+    static func digest(ofKey key: OpaquePointer) -> [UInt8] {
+        endpoints_clear_errors()
+        defer { ERR_clear_error() }
+        var digest = [UInt8](repeating: 0, count: 32)
+        return endpoints_key_digest(key, &digest) == 1 ? digest : []
+    }
+
+    /// The same for equal names, however they are encoded.
+    var subjectHash: UInt { X509_subject_name_hash(pointer) }
+    var issuerHash: UInt { X509_issuer_name_hash(pointer) }
+
     func isIssued(by other: TLSCertificate) -> Bool {
         X509_check_issued(other.pointer, pointer) == X509_V_OK
     }

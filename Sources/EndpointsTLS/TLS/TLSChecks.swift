@@ -102,7 +102,8 @@ extension TLSListening {
         effective.keyLog = nil
         let keys = TLSTicketKeys(lifetime: effective.ticketKeyLifetime)
         do {
-            _ = try TLSServerGeneration(effective, ticketKeys: keys)
+            let generation = try TLSServerGeneration(effective, ticketKeys: keys)
+            for conflict in generation.conflicts { list.pass("serverName", "beware: \(conflict)") }
         } catch let error as TLSFileError {
             list.fail(error.argument, error)
         } catch {
@@ -118,7 +119,7 @@ extension CheckList {
         do {
             switch roots {
             case .system:
-                try SystemRoots.withStore { _ in }
+                X509_STORE_free(try SystemRoots.store())
                 pass(argument, "the system's")
             case .insecurelyTrustsAnybody:
                 pass(argument, "the peer is not verified")
@@ -207,6 +208,9 @@ extension CheckList {
             let leaves = directory.identities.map(\.leaf)
             pass("path", "\"\(path)\" holds \(leaves.count) certificates with their keys")
             for leaf in leaves { checkDates("path", leaf) }
+            for key in directory.identities.compactMap(\.files.first) where key.isReadableByOthers {
+                pass("path", "beware: everybody can read the key \"\(key.path)\"")
+            }
             for warning in directory.warnings { fail("path", warning) }
             checkNames("path", leaves, serverName)
         } catch {

@@ -49,6 +49,8 @@ public struct TLSClientConfiguration: Sendable {
     /// Whether certificates that break RFC 5280 are refused even where that does no harm.
     public var isStrict = false { didSet { renew() } }
     /// Whether to ask for a stapled OCSP response, and refuse a peer that staples a bad one.
+    ///
+    /// A certificate that demands a response (RFC 7633) is refused without one.
     public var checksStapledResponse = false { didSet { renew() } }
     /// Whether sessions are resumed, each ticket of TLS 1.3 once (RFC 8446, appendix C.4).
     public var resumesSessions = true { didSet { renew() } }

@@ -79,16 +79,6 @@ let sealOrOpenTicket:
         return result == 1 && SSL_version(ssl) == ENDPOINTS_TLS1_3 ? 2 : result
     }
 
-/// Sends an OCSP response with the certificate (RFC 6066, section 8).
-let stapleResponse: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int32 = { ssl, _ in
-    guard let transport = TLSTransport.of(ssl) else { return SSL_TLSEXT_ERR_NOACK }
-    let response = transport.context.stapledResponse
-    guard !response.isEmpty, endpoints_ssl_set_status(ssl, response, response.count) == 1 else {
-        return SSL_TLSEXT_ERR_NOACK
-    }
-    return SSL_TLSEXT_ERR_OK
-}
-
 /// Looks at the response that the server stapled: 1 is fine, 0 refuses the server.
 let checkStapledResponse: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int32 = {
     ssl,
@@ -96,37 +86,42 @@ let checkStapledResponse: @convention(c) (OpaquePointer?, UnsafeMutableRawPointe
     guard let transport = TLSTransport.of(ssl) else { return 0 }
     var response: UnsafePointer<UInt8>?
     let count = endpoints_ssl_status(ssl, &response)
-    // Stapling is the server's choice, unless its certificate says otherwise (RFC 7633).
-    guard let response, count > 0 else { return 1 }
     let chain = SSL_get0_verified_chain(ssl)
     guard let leaf = endpoints_x509_count(chain) > 0 ? endpoints_x509_at(chain, 0) : nil else {
-        return 1
+        return 0
+    }
+    func refuse(_ reason: String) -> Int32 {
+        transport.refusal = CertificateRefusal(
+            code: X509_V_ERR_CERT_REVOKED,
+            depth: 0,
+            certificate: TLSCertificate(sharing: leaf),
+            leaf: TLSCertificate(sharing: leaf),
+            reason: reason
+        )
+        return 0
+    }
+    guard let response, count > 0 else {
+        // Stapling is the server's choice, unless its certificate says otherwise (RFC 7633).
+        if endpoints_x509_demands_staple(leaf) == 0 { return 1 }
+        return refuse("it demands a stapled OCSP response, and the server sent none")
     }
     let issuer = endpoints_x509_count(chain) > 1 ? endpoints_x509_at(chain, 1) : leaf
     let store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl))
     let verdict = endpoints_ocsp_check(response, count, leaf, issuer, chain, store)
     ERR_clear_error()
     if verdict == Int32(ENDPOINTS_OCSP_GOOD) { return 1 }
-    let reason =
-        switch verdict {
-        case Int32(ENDPOINTS_OCSP_REVOKED): "the stapled OCSP response says it is revoked"
-        case Int32(ENDPOINTS_OCSP_STALE): "the stapled OCSP response is out of date"
-        default: "the stapled OCSP response is not valid"
-        }
-    transport.refusal = CertificateRefusal(
-        code: X509_V_ERR_CERT_REVOKED,
-        depth: 0,
-        certificate: TLSCertificate(sharing: leaf),
-        leaf: TLSCertificate(sharing: leaf),
-        reason: reason
-    )
-    return 0
+    switch verdict {
+    case Int32(ENDPOINTS_OCSP_REVOKED):
+        return refuse("the stapled OCSP response says it is revoked")
+    case Int32(ENDPOINTS_OCSP_STALE): return refuse("the stapled OCSP response is out of date")
+    default: return refuse("the stapled OCSP response is not valid")
+    }
 }
 
 /// Appends a line of secrets, as NSS writes them.
 let writeKeyLog: @convention(c) (OpaquePointer?, UnsafePointer<CChar>?) -> Void = { ssl, line in
     guard let transport = TLSTransport.of(ssl), let line else { return }
-    transport.context.keyLog?.append(String(cString: line))
+    transport.context.shared.keyLog?.append(String(cString: line))
 }
 
 /// A file of secrets, for whoever has asked for it: a line is written with one call.

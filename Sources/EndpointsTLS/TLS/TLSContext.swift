@@ -28,25 +28,22 @@ final class TLSContext: @unchecked Sendable {
     let verifiesChain: Bool
     /// Whether the peer's certificate is looked at, by OpenSSL, pins or the program.
     let verifies: Bool
-    let keyLog: KeyLogFile?
-    /// An OCSP response to staple.
-    let stapledResponse: [UInt8]
+    let shared: TLSSharedFiles
+    /// The OCSP response about our certificate, to staple.
+    private(set) var stapledResponse: StapledResponse?
     let checksStapledResponse: Bool
     let sessions: TLSSessionCache?
     /// What is not as it should be, though no reason to refuse.
-    private(set) var warnings: [String] = []
-    private var stamps: [FileStamp] = []
-    /// When the first revocation list expires, in seconds since 1970.
-    var revocationListsUntil = Int.max
+    private(set) var warnings: [String]
+    private(set) var files: [FileStamp]
 
     private init(
         _ settings: TLSSettings,
+        _ shared: TLSSharedFiles,
         isServer: Bool,
-        stapledResponse: [UInt8] = [],
         checksStapledResponse: Bool = false,
         sessions: TLSSessionCache? = nil
     ) throws {
-        let keyLog = try settings.keyLog.map(KeyLogFile.init)
         endpoints_clear_errors()
         guard let pointer = SSL_CTX_new(isServer ? TLS_server_method() : TLS_client_method()) else {
             throw TLSFileError(argument: "TLS", path: "", reason: "OpenSSL made no context")
@@ -54,12 +51,13 @@ final class TLSContext: @unchecked Sendable {
         self.pointer = pointer
         self.isServer = isServer
         self.settings = settings
-        self.stapledResponse = stapledResponse
+        self.shared = shared
+        warnings = shared.warnings
+        files = shared.files
         self.checksStapledResponse = checksStapledResponse
         self.sessions = sessions
         verifiesChain = settings.verifiesChain
         verifies = verifiesChain || settings.hasPolicy
-        self.keyLog = keyLog
         // From here on `deinit` frees the context, also when something throws.
         try apply()
     }
@@ -67,11 +65,7 @@ final class TLSContext: @unchecked Sendable {
     deinit { SSL_CTX_free(pointer) }
 
     /// Whether the files are as they were.
-    var isFresh: Bool { stamps.allSatisfy(\.isCurrent) }
-    var files: [FileStamp] { stamps }
-
-    func note(_ stamp: FileStamp) { stamps.append(stamp) }
-    func warn(_ text: String) { warnings.append(text) }
+    var isFresh: Bool { files.allSatisfy(\.isCurrent) }
 
     // MARK: both sides
 
@@ -97,13 +91,21 @@ final class TLSContext: @unchecked Sendable {
         }
         SSL_CTX_set_verify_depth(pointer, Self.verifyDepth)
         SSL_CTX_set_default_passwd_cb(pointer) { _, _, _, _ in 0 }
-        if keyLog != nil {
-            SSL_CTX_set_keylog_callback(pointer, writeKeyLog)
-            warn("secrets of all connections are written to \(settings.keyLog ?? "")")
-        }
-        try settings.refuseIdleChecks()
-        if verifiesChain { try loadTrust() }
+        if shared.keyLog != nil { SSL_CTX_set_keylog_callback(pointer, writeKeyLog) }
+        if let trust = shared.trust { apply(trust) }
         SSL_CTX_set_cert_verify_callback(pointer, verifyPeer, nil)
+    }
+
+    private func apply(_ trust: TrustStore) {
+        SSL_CTX_set1_cert_store(pointer, trust.pointer)
+        var flags: UInt = 0
+        // An explicit root may be an intermediate or a pinned leaf.
+        if settings.trustRoots != .system { flags |= UInt(X509_V_FLAG_PARTIAL_CHAIN) }
+        if settings.isStrict { flags |= UInt(X509_V_FLAG_X509_STRICT) }
+        if !settings.revocationLists.isEmpty {
+            flags |= UInt(X509_V_FLAG_CRL_CHECK) | UInt(X509_V_FLAG_CRL_CHECK_ALL)
+        }
+        X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(pointer), flags)
     }
 
     private func setCiphers(_ list: String) throws {
@@ -121,6 +123,7 @@ final class TLSContext: @unchecked Sendable {
     static func client(_ configuration: TLSClientConfiguration) throws -> TLSContext {
         let context = try TLSContext(
             configuration.settings,
+            try TLSSharedFiles(configuration.settings),
             isServer: false,
             checksStapledResponse: configuration.checksStapledResponse,
             sessions: configuration.resumesSessions ? TLSSessionCache() : nil
@@ -173,32 +176,12 @@ final class TLSContext: @unchecked Sendable {
 
     static func server(
         _ configuration: TLSServerConfiguration,
+        _ shared: TLSSharedFiles,
         _ identity: LoadedIdentity
     ) throws -> TLSContext {
-        try configuration.refuseIdleChecks()
-        let stamp = configuration.stapledResponse.map { FileStamp($0) }
-        let response = try configuration.stapledResponse.map(Self.stapledResponse)
-        let context = try TLSContext(
-            configuration.settings,
-            isServer: true,
-            stapledResponse: response ?? []
-        )
+        let context = try TLSContext(configuration.settings, shared, isServer: true)
         try context.configureServer(configuration, identity)
-        stamp.map(context.note)
         return context
-    }
-
-    /// Reads an OCSP response (RFC 6960, section 4.2.1).
-    private static func stapledResponse(_ path: String) throws -> [UInt8] {
-        let bytes = try FileReading.bytes(of: path, argument: "stapledResponse")
-        endpoints_clear_errors()
-        defer { ERR_clear_error() }
-        if endpoints_ocsp_is_response(bytes, bytes.count) == 1 { return bytes }
-        throw TLSFileError(
-            argument: "stapledResponse",
-            path: path,
-            reason: "holds no OCSP response (DER)"
-        )
     }
 
     private func configureServer(
@@ -207,15 +190,12 @@ final class TLSContext: @unchecked Sendable {
     ) throws {
         try configureClientVerification(configuration)
         try use(identity)
-        if let file = configuration.dhParameters {
-            let pem = try PEMFile(file, argument: "dhParameters")
-            let parameters = try pem.dhParameters()
-            note(pem.stamp)
+        if let parameters = shared.dhParameters {
             guard SSL_CTX_set0_tmp_dh_pkey(pointer, parameters.pointer) == 1 else {
                 ERR_clear_error()
                 throw TLSFileError(
                     argument: "dhParameters",
-                    path: file,
+                    path: configuration.dhParameters ?? "",
                     reason: "OpenSSL refuses the parameters"
                 )
             }
@@ -237,7 +217,19 @@ final class TLSContext: @unchecked Sendable {
             _ = try settings.protocolList()
             SSL_CTX_set_alpn_select_cb(pointer, chooseProtocol, nil)
         }
-        if !stapledResponse.isEmpty { endpoints_ctx_set_status_callback(pointer, stapleResponse) }
+        staple(for: identity)
+    }
+
+    private func staple(for identity: LoadedIdentity) {
+        stapledResponse = shared.staple?.response(for: identity.leaf)
+        if let stapledResponse {
+            endpoints_ctx_set_status_callback(pointer, stapleResponse)
+            if let flaw = stapledResponse.flaw(at: settings.now()) { warnings.append(flaw) }
+        } else if endpoints_x509_demands_staple(identity.leaf.pointer) == 1 {
+            warnings.append(
+                "certificate \"\(identity.path)\" demands a stapled OCSP response, and there is none"
+            )
+        }
     }
 
     private func configureClientVerification(_ configuration: TLSServerConfiguration) throws {
@@ -258,7 +250,7 @@ final class TLSContext: @unchecked Sendable {
         // Whom we trust is part of it: a ticket from before that changed resumes nothing.
         var identifier = [UInt8](repeating: 0, count: 32)
         var text = "\(configuration.clientCertificate)"
-        for stamp in files { text += "\(stamp)" }
+        for stamp in shared.trust?.files ?? [] { text += "\(stamp)" }
         EVP_Digest(text, text.utf8.count, &identifier, nil, EVP_sha256(), nil)
         SSL_CTX_set_session_id_context(pointer, identifier, 32)
         if mode != SSL_VERIFY_NONE, verifiesChain {
@@ -283,7 +275,7 @@ final class TLSContext: @unchecked Sendable {
             let text = TLSFailure.takeErrors().last?.text ?? "no reason given"
             throw identity.refusal("OpenSSL refuses the certificate: \(text)")
         }
-        for file in identity.files { note(file) }
+        files += identity.files
         warnings += identity.warnings
     }
 }

@@ -78,7 +78,7 @@ struct TLSFailure {
                 if case .client(let client) = transport.side { client.serverName } else { nil }
             return made(
                 .certificateInvalid,
-                refusal.sentence(wanted: wanted),
+                refusal.sentence(wanted: wanted, at: transport.context.settings.now()),
                 refusal.advice
             )
         }

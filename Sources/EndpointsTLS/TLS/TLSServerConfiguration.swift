@@ -65,6 +65,9 @@ public struct TLSServerConfiguration: Sendable {
     /// After how long the keys that seal tickets are replaced.
     public var ticketKeyLifetime: Duration = .seconds(12 * 3600) { didSet { renew() } }
     /// A file with an OCSP response (DER) to staple; `nil` for none.
+    ///
+    /// It is sent with the certificate that it is about, and held back, with a warning, once it has
+    /// expired.
     public var stapledResponse: String? { didSet { renew() } }
     /// Whether an end without close_notify counts as an end; only for protocols that know their length.
     public var toleratesTruncation = false { didSet { renew() } }

@@ -12,12 +12,12 @@ import Logging
 final class TLSServerGeneration: Sendable {
     /// For clients that ask for no name, or for none of ours.
     let standard: TLSContext
-    private let exact: [String: TLSContext]
-    /// By what comes after `*`.
-    private let wildcard: [String: TLSContext]
+    private let claims: NameClaims
     let ticketKeys: TLSTicketKeys
     let refusesUnknownNames: Bool
     let warnings: [String]
+    /// Which certificates claim a name that another serves.
+    let conflicts: [String]
     let files: [FileStamp]
     /// What the directory holds.
     private let directory: [LoadedIdentity]
@@ -53,42 +53,40 @@ final class TLSServerGeneration: Sendable {
             warnings += found.warnings
             stamps += found.stamps
         }
+        let shared = try TLSSharedFiles(configuration)
         var standard: TLSContext?
-        var exact: [String: TLSContext] = [:]
-        var wildcard: [String: TLSContext] = [:]
+        var claims = NameClaims()
         for identity in identities {
-            let context = try TLSContext.server(configuration, identity)
+            let context = try TLSContext.server(configuration, shared, identity)
             standard = standard ?? context
             warnings += context.warnings
             stamps += context.files
-            for name in identity.leaf.names {
-                let name = name.asciiLowercased
-                if name.hasPrefix("*.") {
-                    let rest = String(name.dropFirst())
-                    wildcard[rest] = wildcard[rest] ?? context
-                } else {
-                    exact[name] = exact[name] ?? context
-                }
-            }
+            claims.add(identity, context)
         }
         guard let standard else {
             throw TLSFileError(argument: "privateKey", path: "", reason: "there is no certificate")
         }
         self.standard = standard
-        self.exact = exact
-        self.wildcard = wildcard
+        self.claims = claims
+        conflicts = claims.conflicts
+        warnings += conflicts
+        if let staple = shared.staple,
+            !identities.contains(where: { staple.response(for: $0.leaf) != nil })
+        {
+            warnings.append(
+                "stapledResponse \"\(staple.path)\" is about none of the certificates, and not sent"
+            )
+        }
         var seen: Set<String> = []
         self.warnings = warnings.filter { seen.insert($0).inserted }
-        files = stamps
+        var seenFiles: Set<String> = []
+        files = stamps.filter { seenFiles.insert($0.path).inserted }
         directory = held
     }
 
     /// The context for a name in lower case; `nil` if there is none.
     func context(for name: String) -> TLSContext? {
-        let name = name.hasSuffix(".") ? String(name.dropLast()) : name
-        if let context = exact[name] { return context }
-        guard let dot = name.firstIndex(of: ".") else { return nil }
-        return wildcard[String(name[dot...])]
+        claims.context(for: name.hasSuffix(".") ? String(name.dropLast()) : name)
     }
 }
 

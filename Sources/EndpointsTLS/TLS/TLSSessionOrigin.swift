@@ -76,7 +76,7 @@ extension TLSContext {
         return TLSSessionOrigin(
             now: settings.now(),
             chain: chain,
-            listsUntil: chain.isEmpty ? .max : revocationListsUntil,
+            listsUntil: chain.isEmpty ? .max : shared.trust?.listsUntil ?? .max,
             keepsChain: settings.hasPolicy
         )
     }

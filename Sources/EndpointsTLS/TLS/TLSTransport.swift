@@ -41,7 +41,7 @@ final class TLSTransport: Transport {
     /// The name that the client asked for.
     var requestedName: String?
     let ssl: OpaquePointer
-    private let origin: ConnectionOrigin
+    let origin: ConnectionOrigin
     /// The connection's; replaced by those that it is handed out with.
     var facts: ConnectionFacts
 

@@ -27,6 +27,78 @@ struct CertificateDirectoryTests {
     private static func put(_ name: String, as path: String) throws {
         try Data(contentsOf: URL(fileURLWithPath: try TLSTesting.zoo().file(name)))
             .write(to: URL(fileURLWithPath: path))
+        chmod(path, 0o600)
+    }
+
+    /// Puts in one more pair.
+    private func add(_ name: String) throws {
+        for kind in ["key", "pem"] {
+            let path = folder.file(kind == "key" ? "\(name).key.pem" : "\(name).pem")
+            try Self.put("\(name).\(kind)", as: path)
+        }
+    }
+
+    private func warnings() throws -> [String] {
+        try server.reload()
+        return try #require(server.state.current).warnings
+            .map { $0.replacing(folder.path, with: "…") }
+    }
+
+    @Test("keys of every kind find their certificates, also in another encoding of the key")
+    func kinds() async throws {
+        for name in ["rsa", "ed25519", "compressed"] { try add(name) }
+        for name in ["one", "two", "rsa", "ed25519", "compressed"] {
+            #expect(try await subject("\(name).example") == "CN=\(name)")
+        }
+        #expect(try warnings() == [])
+    }
+
+    @Test("a key that everybody can read is a warning")
+    func readableKey() throws {
+        #expect(try warnings() == [])
+        chmod(folder.file("two.pem"), 0o644)
+        #expect(try warnings() == [])
+        chmod(folder.file("two.key.pem"), 0o644)
+        #expect(try warnings() == ["private key \"…/two.key.pem\" can be read by everybody"])
+    }
+
+    @Test("of two certificates for a name the newer is used, and both are reported")
+    func newer() async throws {
+        try add("older")
+        let warnings = try warnings()
+        #expect(warnings.count == 1)
+        let words = [
+            "\"one.example\": both \"…/one.pem\" and \"…/older.pem\" have a certificate",
+            "the one in \"…/one.pem\" is used, which is newer (valid from 20",
+            ", not 2024-01-01 00:00:00 UTC)",
+        ]
+        for words in words { #expect(warnings.first?.contains(words) == true, "\(warnings)") }
+        #expect(try await subject("one.example") == "CN=one")
+    }
+
+    @Test("of two certificates for a name the valid one is used, and both are reported")
+    func valid() throws {
+        for name in ["localhost", "expired"] { try add(name) }
+        let warnings = try warnings().filter { $0.contains("have a certificate") }
+        #expect(
+            warnings == [
+                "\"localhost\": both \"…/localhost.pem\" and \"…/expired.pem\" have a certificate;"
+                    + " the one in \"…/localhost.pem\" is used, since the other is not valid now"
+            ]
+        )
+    }
+
+    @Test("a certificate that the configuration names comes before a directory's")
+    func named() throws {
+        let zoo = try TLSTesting.zoo()
+        var server = server
+        server.identities = [
+            TLSIdentity(privateKey: zoo.file("older.key"), certificate: zoo.file("older.pem"))
+        ]
+        try server.reload()
+        let warnings = try #require(server.state.current).warnings
+        #expect(warnings.count == 1)
+        #expect(warnings.first?.hasSuffix("is used, which the configuration names first") == true)
     }
 
     private func subject(_ name: String) async throws -> String? {

@@ -76,6 +76,7 @@ final class CertificateZoo: Sendable {
         try issue("one", names: "DNS:one.example")
         try issue("two", names: "DNS:two.example")
         try issue("expired", names: "DNS:localhost", days: -1)
+        try issue("expired-stranger", names: "DNS:localhost", by: "other-ca", days: -1)
         try issue("for-clients-only", names: "DNS:localhost", "extendedKeyUsage=clientAuth")
         try issue("behind-intermediate", names: "DNS:localhost", by: "intermediate")
         try issue("against-constraint", names: "DNS:localhost", by: "constrained")
@@ -86,12 +87,25 @@ final class CertificateZoo: Sendable {
             "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost"
                 + " -addext subjectAltName=DNS:localhost -keyout self-signed.key -out self-signed.pem"
         )
+        try makeKinds()
         try issue("weak-key", names: "DNS:localhost", key: "rsa:1024")
         try issue("weak-digest", names: "DNS:localhost", digest: "sha1")
         try join(["localhost.key", "localhost.pem"], into: "both.pem")
         try run("pkey -in localhost.key -aes256 -passout pass:secret -out encrypted.key")
         try run("x509 -in localhost.pem -outform DER -out localhost.der")
         try Data("secret\nmore\n".utf8).write(to: URL(fileURLWithPath: file("passphrase")))
+    }
+
+    /// Keys of several kinds, one of which is written otherwise in its certificate.
+    private func makeKinds() throws {
+        try issue("rsa", names: "DNS:rsa.example", key: "rsa:2048")
+        try issue("ed25519", names: "DNS:ed25519.example", key: "ed25519")
+        try run("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out compressed.key")
+        try run("pkey -in compressed.key -ec_conv_form compressed -out compressed-form.key")
+        try run(
+            "req -x509 -new -key compressed-form.key -days 30 -subj /CN=compressed -out compressed.pem"
+                + " -addext subjectAltName=DNS:compressed.example"
+        )
     }
 
     private func makeClients() throws {
@@ -117,6 +131,12 @@ final class CertificateZoo: Sendable {
             default_md=sha256
             crlnumber=\(file("crlnumber"))
             default_crl_days=30
+            new_certs_dir=\(path)
+            rand_serial=yes
+            policy=p
+            copy_extensions=copy
+            [p]
+            commonName=supplied
 
             """
         try write(configuration, to: "crl.cnf")
@@ -126,9 +146,17 @@ final class CertificateZoo: Sendable {
         try run("ca \(authority) -revoke revoked.pem")
         try run("ca \(authority) -gencrl -out crl.pem")
         try run("ca \(authority) -gencrl -crlhours 23 -out brief-crl.pem")
-        // What openssl-ocsp(1) knows is in the index: one certificate is good, one is revoked.
-        for name in ["one", "revoked"] {
-            if name == "one" { try run("ca \(authority) -valid one.pem") }
+        try run(
+            "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=older"
+                + " -addext subjectAltName=DNS:one.example -keyout older.key -out older.csr"
+        )
+        try run(
+            "ca \(authority) -batch -notext -startdate 20240101000000Z -in older.csr -out older.pem"
+        )
+        try issue("must-staple", names: "DNS:staple.example", "tlsfeature=status_request")
+        // What openssl-ocsp(1) knows is in the index: one certificate is revoked, the others are good.
+        for name in ["one", "must-staple", "revoked"] {
+            if name != "revoked" { try run("ca \(authority) -valid one.pem") }
             try run("ocsp -issuer ca.pem -cert \(name).pem -reqout \(name).ocsp-request")
             try run(
                 "ocsp -index index.txt -CA ca.pem -rsigner ca.pem -rkey ca.key -ndays 1"

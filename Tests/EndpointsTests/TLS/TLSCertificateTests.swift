@@ -1,3 +1,5 @@
+import COpenSSL
+import Foundation
 import Testing
 
 @testable import EndpointStrings
@@ -70,6 +72,14 @@ struct TLSCertificateTests {
         #expect(text.contains("TLS handshake with \(serverName)"), "\(text)")
         #expect(errors.server?.code == .handshakeFailed)
         #expect(errors.server.says("peer"))
+    }
+
+    @Test("a certificate that is not trusted and has expired is refused with both reasons")
+    func expiredStranger() async throws {
+        let server = try TLSTesting.server("expired-stranger")
+        let errors = try await TLSTesting.refusals(try TLSTesting.client(), server)
+        #expect(errors.client.says("the issuer \"CN=other-ca\" of certificate"))
+        #expect(errors.client.says("the peer's certificate also expired on 20"))
     }
 
     @Test("a revoked certificate is refused, and one without a list, too")
@@ -147,9 +157,123 @@ struct TLSCertificateTests {
     }
 
     private func wrongStaple(_ zoo: CertificateZoo) throws -> TLSServerConfiguration {
-        var server = try TLSTesting.server("two")
-        server.stapledResponse = zoo.file("one.ocsp")
+        let server = try TLSTesting.server("two")
+        // Ours would not send it.
+        endpoints_ctx_set_status_callback(try server.state.generation(server).standard.pointer) {
+            ssl,
+            _ in
+            guard let path = CertificateZoo.shared?.file("one.ocsp"),
+                let bytes = try? FileReading.bytes(of: path, argument: "")
+            else { return SSL_TLSEXT_ERR_NOACK }
+            endpoints_ssl_set_status(ssl, bytes, bytes.count)
+            return SSL_TLSEXT_ERR_OK
+        }
         return server
+    }
+
+    /// A client that asks for stapled responses, and resumes nothing.
+    private func strictClient() throws -> TLSClientConfiguration {
+        var client = try TLSTesting.client()
+        client.checksStapledResponse = true
+        client.resumesSessions = false
+        return client
+    }
+
+    private func isAccepted(
+        _ server: TLSServerConfiguration,
+        _ serverName: String
+    ) async throws -> Bool {
+        let errors = try await TLSTesting.refusals(
+            try strictClient(),
+            server,
+            serverName: serverName
+        )
+        return errors.client == nil
+    }
+
+    @Test("a certificate that demands a stapled response is refused without one")
+    func mustStaple() async throws {
+        var server = try TLSTesting.server("must-staple")
+        let errors = try await TLSTesting.refusals(
+            try strictClient(),
+            server,
+            serverName: "staple.example"
+        )
+        #expect(errors.client?.code == .certificateInvalid)
+        #expect(errors.client.says("demands a stapled OCSP response, and the server sent none"))
+        let warnings = try #require(server.state.current).warnings
+        #expect(warnings.contains { $0.contains("demands a stapled OCSP response") })
+        server.stapledResponse = try TLSTesting.zoo().file("must-staple.ocsp")
+        #expect(try await isAccepted(server, "staple.example"))
+        #expect(try #require(server.state.current).warnings == [])
+    }
+
+    @Test("a stapled response goes with its own certificate only")
+    func stapleOfOne() async throws {
+        let zoo = try TLSTesting.zoo()
+        var server = try TLSTesting.server("must-staple")
+        server.identities.append(
+            TLSIdentity(privateKey: zoo.file("two.key"), certificate: zoo.file("two.pem"))
+        )
+        server.stapledResponse = zoo.file("must-staple.ocsp")
+        #expect(try await isAccepted(server, "two.example"))
+        #expect(try await isAccepted(server, "staple.example"))
+        server.stapledResponse = zoo.file("one.ocsp")
+        #expect(try await isAccepted(server, "two.example"))
+        let warnings = try #require(server.state.current).warnings
+        #expect(
+            warnings.contains { $0.hasSuffix("is about none of the certificates, and not sent") }
+        )
+    }
+
+    @Test("a stapled response that has expired is held back, with a warning")
+    func staleStaple() async throws {
+        let clock = WallClock()
+        var server = try TLSTesting.server("one")
+        server.stapledResponse = try TLSTesting.zoo().file("one.ocsp")
+        server.now = clock.now
+        try server.reload()
+        #expect(try #require(server.state.current).warnings == [])
+        clock.advance(by: .seconds(2 * 86_400))
+        // Also without reading it again.
+        let staple = try #require(server.state.current?.standard.stapledResponse)
+        #expect(try await isAccepted(server, "one.example"))
+        #expect(!staple.isFirstReport())
+        try server.reload()
+        let warnings = try #require(server.state.current).warnings
+        #expect(warnings.count == 1)
+        #expect(warnings.first?.contains("one.ocsp\" expired on 20") == true, "\(warnings)")
+        #expect(warnings.first?.hasSuffix("and is held back") == true)
+    }
+
+    @Test("the system's trust roots are read again when they have changed")
+    func changedSystemRoots() async {
+        await #expect(processExitsWith: .success) {
+            await CertificateZoo.prepare()
+            let zoo = try TLSTesting.zoo()
+            let roots = zoo.file("system.pem")
+            func trust(_ name: String) throws {
+                try Data(contentsOf: URL(fileURLWithPath: zoo.file(name)))
+                    .write(to: URL(fileURLWithPath: roots), options: .atomic)
+            }
+            setenv("SSL_CERT_FILE", roots, 1)
+            setenv("SSL_CERT_DIR", "/nowhere", 1)
+            try trust("other-ca.pem")
+            let client = TLSClientConfiguration()
+            var server = try TLSTesting.server()
+            server.clientCertificate = .request
+            server.clientRoots = .system
+            let errors = try await TLSTesting.refusals(client, server)
+            #expect(errors.client.says("is not trusted"))
+            let before = try #require(server.state.current?.standard.shared.trust)
+            try trust("ca.pem")
+            let (near, far) = try await TLSTesting.pair(client, server)
+            await near.close()
+            await far.close()
+            try server.reload()
+            #expect(server.state.current?.standard.shared.trust?.pointer != before.pointer)
+            #expect(server.state.current?.files.contains { $0.path == roots } == true)
+        }
     }
 
     @Test("secrets are written only where that was asked for")

@@ -12,19 +12,6 @@ import Testing
 /// A session is no more trusted than the full handshake it descends from.
 @Suite("Trust in a session", .certificates, .timeLimit(.minutes(1)), .tags(.security))
 struct TLSSessionTrustTests {
-    /// A wall clock that tests set.
-    private final class WallClock: Sendable {
-        private let ahead = Lock(0)
-
-        var now: @Sendable () -> Int {
-            { self.ahead.withLock { $0 } + TLSCertificate.Time.now.secondsSince1970 }
-        }
-
-        func advance(by duration: Duration) {
-            ahead.withLock { $0 += Int(duration.components.seconds) }
-        }
-    }
-
     private static let day: Duration = .seconds(86_400)
 
     private func client(

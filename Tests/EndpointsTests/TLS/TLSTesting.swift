@@ -1,3 +1,4 @@
+import EventLoop
 import Logging
 import Testing
 
@@ -79,6 +80,19 @@ enum TLSTesting {
         } catch {
             return error as? EndpointError
         }
+    }
+}
+
+/// A wall clock that tests set.
+final class WallClock: Sendable {
+    private let ahead = Lock(0)
+
+    var now: @Sendable () -> Int {
+        { self.ahead.withLock { $0 } + TLSCertificate.Time.now.secondsSince1970 }
+    }
+
+    func advance(by duration: Duration) {
+        ahead.withLock { $0 += Int(duration.components.seconds) }
     }
 }
 

@@ -1,7 +1,8 @@
 // Trust roots and revocation lists.
 //
-// The system's roots are read once and shared by all contexts, for reading them takes milliseconds;
-// what is added to a store of explicit roots stays with its context. OpenSSL reports success when
+// The contexts of a configuration share one store, however many certificates a server has. The system's
+// roots are shared by all configurations, for reading them takes milliseconds, and read again by a
+// configuration that is made or reloaded after they have changed. OpenSSL reports success when
 // there are no system roots at all, and for a directory that does not exist, so both are looked at
 // here: to trust nobody by accident should be said, and never become trust in everybody.
 
@@ -12,12 +13,38 @@ import EndpointsCore
 import EndpointsNet
 import EventLoop
 
-extension TLSContext {
+/// Whom a configuration trusts: certificates and revocation lists.
+// Unchecked: looking up in a store is locked by OpenSSL (X509_STORE_new(3)); all else is constant once
+// it is made.
+final class TrustStore: @unchecked Sendable {
+    let pointer: OpaquePointer
+    /// When the first revocation list expires, in seconds since 1970; `Int.max` for never.
+    private(set) var listsUntil = Int.max
+    private(set) var files: [FileStamp] = []
+    private(set) var warnings: [String] = []
+    private let argument: String
+
+    /// Reads the files.
+    ///
     /// - Throws: ``TLSFileError``.
-    func loadTrust() throws {
+    init(_ settings: TLSSettings) throws {
+        argument = settings.trustArgument
+        // Lists belong to this configuration alone.
+        let isShared = settings.trustRoots == .system && settings.revocationLists.isEmpty
+        // Stamps from before the reading: what is written meanwhile is a change.
+        if settings.trustRoots == .system { files = SystemRoots.stamps }
+        guard let store = isShared ? try SystemRoots.store() : X509_STORE_new() else {
+            throw TLSFileError(argument: argument, path: "", reason: "OpenSSL has no memory for it")
+        }
+        pointer = store
+        // From here on `deinit` frees the store, also when something throws.
+        if isShared { return }
         switch settings.trustRoots {
-        case nil, .insecurelyTrustsAnybody: return
-        case .system: try loadSystemRoots()
+        case nil, .insecurelyTrustsAnybody: break
+        case .system:
+            X509_STORE_set_default_paths(pointer)
+            ERR_clear_error()
+            try SystemRoots.refuseIfEmpty(pointer)
         case .path(let path):
             let isDirectory = FileStamp(path).isDirectory
             try isDirectory ? loadDirectory(path) : loadFile(path)
@@ -26,72 +53,55 @@ extension TLSContext {
         }
         for file in settings.revocationLists {
             let pem = try PEMFile(file, argument: "revocationLists")
-            let end = try pem.addRevocationLists(to: SSL_CTX_get_cert_store(pointer))
-            revocationListsUntil = min(revocationListsUntil, end)
-            note(pem.stamp)
+            listsUntil = min(listsUntil, try pem.addRevocationLists(to: pointer))
+            files.append(pem.stamp)
         }
-        var flags: UInt = 0
-        if settings.trustRoots != .system { flags |= UInt(X509_V_FLAG_PARTIAL_CHAIN) }
-        if settings.isStrict { flags |= UInt(X509_V_FLAG_X509_STRICT) }
-        if !settings.revocationLists.isEmpty {
-            flags |= UInt(X509_V_FLAG_CRL_CHECK) | UInt(X509_V_FLAG_CRL_CHECK_ALL)
-        }
-        X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(pointer), flags)
     }
 
-    private func loadSystemRoots() throws {
-        guard settings.revocationLists.isEmpty else {
-            // Lists belong to this context alone.
-            SSL_CTX_set_default_verify_paths(pointer)
-            return try SystemRoots.refuseIfEmpty(SSL_CTX_get_cert_store(pointer))
-        }
-        try SystemRoots.withStore { SSL_CTX_set1_cert_store(pointer, $0) }
-    }
+    deinit { X509_STORE_free(pointer) }
 
     private func loadFile(_ path: String) throws {
         if FileStamp(path).isDirectory {
             throw TLSFileError(
-                argument: settings.trustArgument,
+                argument: argument,
                 path: path,
                 reason: "is a directory",
                 errno: EISDIR
             )
         }
-        let pem = try PEMFile(path, argument: settings.trustArgument)
-        for certificate in try pem.certificates() { add(certificate) }
-        note(pem.stamp)
+        let pem = try PEMFile(path, argument: argument)
+        for certificate in try pem.certificates() {
+            X509_STORE_add_cert(pointer, certificate.pointer)
+        }
+        files.append(pem.stamp)
     }
 
     private func loadDirectory(_ path: String) throws {
-        note(FileStamp(path))
-        let names = try FileReading.names(in: path, argument: settings.trustArgument)
+        files.append(FileStamp(path))
+        let names = try FileReading.names(in: path, argument: argument)
         var count = 0
         for name in names where Self.isCertificateName(name) {
             let file = "\(path)/\(name)"
             let stamp = FileStamp(file)
             if stamp.isDirectory { continue }
-            note(stamp)
+            files.append(stamp)
             do {
-                let pem = try PEMFile(file, argument: settings.trustArgument)
+                let pem = try PEMFile(file, argument: argument)
                 for certificate in try pem.certificates() {
-                    add(certificate)
+                    X509_STORE_add_cert(pointer, certificate.pointer)
                     count += 1
                 }
             } catch let error as TLSFileError {
-                warn("\(error.argument) \"\(error.path)\": \(error.reason); left out")
+                warnings.append("\(error.argument) \"\(error.path)\": \(error.reason); left out")
             }
         }
         if count > 0 { return }
         throw TLSFileError(
-            argument: settings.trustArgument,
+            argument: argument,
             path: path,
             reason: "no file in it holds a certificate",
             advice: "files whose names end in .pem, .crt or .cer count"
         )
-    }
-
-    private func add(_ certificate: TLSCertificate) {
-        X509_STORE_add_cert(SSL_CTX_get_cert_store(pointer), certificate.pointer)
     }
 
     /// `x.pem`, `x.CRT`, or a hash as openssl-rehash(1) makes them: `2e5ac55d.0`.
@@ -116,25 +126,29 @@ enum SystemRoots {
     }
     private static let store = Lock(Store?.none)
 
-    /// Calls `body` with the store, which it may take a reference to.
+    /// The files that tell whether the roots have changed.
+    static var stamps: [FileStamp] { [FileStamp(file), FileStamp(directory)] }
+
+    /// The store as the files are now, with a reference for the caller; `nil` without memory.
     ///
     /// - Throws: ``TLSFileError`` if there are no roots.
-    static func withStore(_ body: (OpaquePointer) -> Void) throws {
+    static func store() throws -> OpaquePointer? {
         try store.withLock { kept in
-            let origin = [FileStamp(file), FileStamp(directory)]
+            let origin = stamps
             if kept?.origin != origin {
-                guard let made = X509_STORE_new() else { return }
+                guard let made = X509_STORE_new() else { return nil }
                 X509_STORE_set_default_paths(made)
                 ERR_clear_error()
                 do { try refuseIfEmpty(made) } catch {
                     X509_STORE_free(made)
                     throw error
                 }
-                // The one before may be in use; contexts have references of their own.
+                // Whoever uses the one before has a reference of its own.
                 if let kept { X509_STORE_free(kept.pointer) }
                 kept = Store(pointer: made, origin: origin)
             }
-            if let kept { body(kept.pointer) }
+            if let kept { X509_STORE_up_ref(kept.pointer) }
+            return kept?.pointer
         }
     }
 
