@@ -122,6 +122,11 @@ static inline int endpoints_unsent(int fd) {
   int n = 0;
   return endpoints_system.ioctl(fd, SIOCOUTQNSD, &n) && endpoints_system.ioctl(fd, SIOCOUTQ, &n) ? -errno : n;
 }
+// What was written and the peer has not acknowledged, its FIN included; TCP only (tcp(7), SIOCOUTQ).
+static inline int endpoints_unacknowledged(int fd) {
+  int n = 0;
+  return endpoints_system.ioctl(fd, SIOCOUTQ, &n) ? -errno : n;
+}
 // Bytes received and not yet read.
 static inline int endpoints_unread(int fd) {
   int n = 0;

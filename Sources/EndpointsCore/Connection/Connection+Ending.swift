@@ -1,19 +1,10 @@
 // How a connection ends: in order (`close`), at once (`abort`), by the peer, by a failure.
 //
-// An orderly close lets the writes that were called before it finish, says the transport's goodbye,
-// and closes the descriptor. It lingers only where that would destroy what we sent: closing a TCP
-// socket with unread bytes sends a reset (RFC 9293, section 3.10.4; RFC 1122, section 4.2.2.13), so then
-// our direction is shut down and what comes is dropped for a bounded time.
-//
-// Inside, closing does not look at cancellation: who cancels `close` aborts the connection, which
-// wakes it like everybody else.
+// `close` is in Connection+Closing.swift; what all ways have in common, and who is told, is here.
 
 import EventLoop
 
 extension Connection {
-    package static let lingerLimit: UInt64 = 1_000_000_000
-    package static let mostDiscarded = 1 << 20
-
     /// Sends the end of our stream, and keeps reading.
     ///
     /// The peer reads end of file after all bytes written before: shutdown(2) with `SHUT_WR` on a
@@ -55,41 +46,6 @@ extension Connection {
     private var isWriteFinished: Bool {
         phase == .open && writeObstacles.contains(.writeEnded) && extras?.isBroken != true
             && extras?.writeFailure == nil
-    }
-
-    /// Finishes the writes that were called before, says goodbye, and closes.
-    ///
-    /// Never throws, and may be called any number of times; each returns when the descriptor is
-    /// closed. After a write that was cut off the peer gets a reset, since an orderly end would
-    /// pretend that the stream was whole. Where closing at once might destroy what the peer has not
-    /// read yet (its own bytes are unread, or over TLS it has not ended) the peer's end is waited for,
-    /// a second at most.
-    ///
-    /// Cancellation: aborts, and returns at once.
-    public nonisolated(nonsending) func close() async {
-        if loop.isCurrent && closeAtOnce() { return }
-        await isolatedClose()
-    }
-
-    private func isolatedClose() async {
-        if closeAtOnce() { return }
-        if let successor = extras?.successor { return await successor.isolatedClose() }
-        await withTaskCancellationHandler {
-            await self.closeInOrder()
-        } onCancel: {
-            loop.run { self.endNow(.closed, reset: true) }
-        }
-    }
-
-    /// Closes even if the task is cancelled, but takes no longer than a second from then.
-    func closeShielded() async {
-        if closeAtOnce() { return }
-        if let successor = extras?.successor { return await successor.closeShielded() }
-        await withTaskCancellationHandler {
-            await self.closeInOrder()
-        } onCancel: {
-            loop.run { self.abort(after: Self.lingerLimit) }
-        }
     }
 
     /// Resets the connection, at once: what was not sent is dropped, and the peer's next call fails.
@@ -143,111 +99,6 @@ extension Connection {
     }
 
     // MARK: the way to the end, on the loop
-
-    /// Closes without a wait where nothing asks for one.
-    private nonisolated func closeAtOnce() -> Bool {
-        switch phase {
-        case .closed: return extras?.successor?.closeAtOnce() ?? true
-        case .closing: return false
-        case .open: break
-        }
-        guard !writeObstacles.contains(.writing) else { return false }
-        let isBroken = extras?.isBroken == true
-        if !isBroken {
-            if mustLinger { return false }
-            if !isPlain, extras?.writeFailure == nil, transport.sayGoodbye().wouldBlock {
-                return false
-            }
-        }
-        endNow(.closed, reset: isBroken)
-        return true
-    }
-
-    private func closeInOrder() async {
-        guard phase == .open else { return await waitUntilClosed() }
-        phase = .closing
-        readObstacles.insert(.closed)
-        writeObstacles.insert(.closed)
-        finish(with: .closed)
-        wake(readGate)
-        // In line at once: the writer might finish while a method is being entered.
-        if writeObstacles.contains(.writing) { await waitForWrites(as: getInLine()) }
-        let isBroken = extras?.isBroken == true
-        if !isBroken && phase == .closing {
-            await sayGoodbye()
-            await linger()
-        }
-        endNow(.closed, reset: isBroken)
-    }
-
-    private func waitUntilClosed() async {
-        while phase != .closed {
-            let gate = Gate(loop)
-            makeExtras().closeWaiters.append(gate)
-            gate.close(for: .close)
-            await gate.pass()
-        }
-    }
-
-    private func waitForWrites(as closer: WriterInLine) async {
-        while !closer.hasTurn && phase == .closing {
-            closer.gate.close(for: .writeTurn)
-            await closer.gate.pass()
-        }
-    }
-
-    /// Sends the ends of all layers, such as TLS's close_notify.
-    private func sayGoodbye() async {
-        guard !isPlain, extras?.writeFailure == nil else { return }
-        while phase == .closing {
-            let transfer = transport.sayGoodbye()
-            guard transfer.wouldBlock, (try? register(for: "close", transfer)) != nil else {
-                return
-            }
-            let extras = makeExtras()
-            let gate = extras.writeGate ?? Gate(loop)
-            extras.writeGate = gate
-            writerNeedsReadable = transfer == .needsReadable
-            gate.close(for: .write)
-            await gate.pass()
-        }
-    }
-
-    /// Whether closing now could destroy what we sent.
-    private nonisolated var mustLinger: Bool {
-        !hasReadEnd && (transport.lingers || base.unreadCount > 0)
-    }
-
-    /// Drops what the peer still sends, up to its end, a mebibyte, or a second.
-    private func linger() async {
-        guard phase == .closing, mustLinger else { return }
-        base.shutDownWrite()
-        abort(after: Self.lingerLimit, reset: false)
-        var left = Self.mostDiscarded
-        readerNeedsWritable = false
-        while phase == .closing && left > 0 {
-            let transfer = base.discard()
-            if transfer.rawValue > 0 {
-                left -= transfer.rawValue
-                continue
-            }
-            guard transfer.wouldBlock, (try? register(for: "close", transfer)) != nil else {
-                return
-            }
-            readGate.close(for: .read)
-            await readGate.pass()
-        }
-    }
-
-    /// Ends the connection after some time, unless it has ended by then.
-    private nonisolated func abort(after nanoseconds: UInt64, reset: Bool = true) {
-        guard phase != .closed else { return }
-        let extras = makeExtras()
-        if let timer = extras.timer { loop.cancel(timer) }
-        extras.timer = loop.schedule(at: loop.now &+ nanoseconds) { [weak self] in
-            self?.endNow(.closed, reset: reset)
-        }
-    }
 
     /// Remembers how the connection ended, if nothing came before, and tells who waits for that.
     ///

@@ -29,7 +29,7 @@ public actor Connection: EventSource {
     public nonisolated let facts: ConnectionFacts
     package nonisolated let origin: ConnectionOrigin
     @usableFromInline package nonisolated let readGate: Gate
-    private nonisolated let idleLimit = Atomic<UInt64>(0)
+    nonisolated let idleLimit = Atomic<UInt64>(0)
 
     /// What keeps a call from going straight to the transport; none of it in the usual case.
     package struct Obstacles: OptionSet {
@@ -233,8 +233,14 @@ public actor Connection: EventSource {
         var closeWaiters: [Gate] = []
         /// What this connection has become.
         var successor: Connection?
-        /// The idle limit while the connection is open, the limit of `close` while it closes.
+        /// The idle limit while the connection is open, the limits of `close` while it closes.
         var timer: LoopTimer?
+        /// How long the close may take that is under way.
+        var closing: ClosingLimits?
+        /// Bytes that a close has dropped.
+        var dropped = 0
+        /// When a close whose caller was cancelled ends at the latest.
+        var closeDeadline = UInt64.max
         /// The limit of a served connection's whole life.
         var lifeTimer: LoopTimer?
         /// When it was accepted, for an observer.

@@ -188,6 +188,12 @@ package final class MemoryTransport: BaseTransport, Transport, @unchecked Sendab
         finish(reset: reset)
     }
 
+    override var unsentCount: Int { outgoing.state.withLock { $0.bytes.count } }
+
+    override var unacknowledgedCount: Int { unsentCount }
+
+    override var unreadCount: Int { incoming.state.withLock { $0.bytes.count } }
+
     package override func shutDownWrite() { _ = closeWrite() }
 
     private func finish(reset: Bool) {

@@ -6,10 +6,13 @@ import EventLoop
 
 package final class SocketTransport: BaseTransport, Transport {
     private(set) var descriptor: Int32
+    private let isUNIX: Bool
+    private var hasSentEnd = false
 
     /// Moves bytes over a socket; over a UNIX one the peer can send descriptors along.
     init(_ descriptor: consuming OwnedDescriptor, isUNIX: Bool) {
         self.descriptor = descriptor.take()
+        self.isUNIX = isUNIX
         super.init()
         shortReadsEmpty = !isUNIX
     }
@@ -69,6 +72,7 @@ package final class SocketTransport: BaseTransport, Transport {
     }
 
     package func closeWrite() -> Transfer {
+        hasSentEnd = true
         let result = endpoints_shutdown(descriptor, Int32(SHUT_WR))
         // ENOTCONN: the peer has reset the connection; a read will say so.
         return result == -ENOTCONN ? .moved(0) : Transfer(rawValue: Int(result))
@@ -120,7 +124,15 @@ package final class SocketTransport: BaseTransport, Transport {
 
     override var unsentCount: Int { max(Int(endpoints_unsent(descriptor)), 0) }
 
-    package override func shutDownWrite() { _ = endpoints_shutdown(descriptor, Int32(SHUT_WR)) }
+    override var unacknowledgedCount: Int {
+        // What a UNIX socket has taken is in the peer's hands.
+        if isUNIX { return 0 }
+        let count = max(Int(endpoints_unacknowledged(descriptor)), 0)
+        // Our end counts as a byte (RFC 9293, section 3.4).
+        return hasSentEnd && count > 0 ? count - 1 : count
+    }
+
+    package override func shutDownWrite() { _ = closeWrite() }
 
     package override func discard() -> Transfer {
         withUnsafeTemporaryAllocation(byteCount: 16_384, alignment: 16) { read(into: $0) }

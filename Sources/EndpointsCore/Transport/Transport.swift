@@ -140,6 +140,8 @@ package class BaseTransport {
     package var unreadCount: Int { 0 }
     /// Bytes that were written and have not been sent, since the peer has no room for them.
     var unsentCount: Int { 0 }
+    /// Bytes that were written and that the peer's system has not acknowledged; 0 where writing is delivery.
+    var unacknowledgedCount: Int { 0 }
     /// Ends our direction, whatever runs above.
     package func shutDownWrite() {}
     /// Reads and drops what has come; as `Transport.read`.

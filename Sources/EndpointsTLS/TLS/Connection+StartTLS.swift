@@ -137,17 +137,15 @@ extension Connection {
     /// take our alert with it.
     private nonisolated(nonsending) func lingerAfterAlert() async {
         base.shutDownWrite()
-        let deadline = loop.now &+ Self.lingerLimit / 2
+        let deadline = loop.now &+ 500_000_000
         let timer = loop.schedule(at: deadline) { self.wake(self.readGate) }
         defer { loop.cancel(timer) }
-        var left = Self.mostDiscarded
-        while phase == .open && left > 0 && loop.now < deadline && !isCallerCancelled {
-            let transfer = base.discard()
-            if transfer.rawValue > 0 {
-                left -= transfer.rawValue
-                continue
-            }
-            guard transfer.wouldBlock, (try? register(for: "close", transfer)) != nil else {
+        while phase == .open && loop.now < deadline && !isCallerCancelled {
+            let transfer = discard()
+            if transfer.rawValue > 0 { continue }
+            if transfer.wouldBlock {
+                guard (try? register(for: "close", transfer)) != nil else { return }
+            } else if transfer != .needsTurn {
                 return
             }
             beginReadWait(transfer)

@@ -147,17 +147,6 @@ struct EndingTests {
         }
     }
 
-    @Test("a peer that neither reads nor ends makes close wait no longer than a second")
-    func lingerLimit() async throws {
-        try await withPair { a, b in
-            try await b.write([1])
-            try await a.until { $0.base.unreadCount == 1 }
-            let start = ContinuousClock.now
-            await a.close()
-            #expect(ContinuousClock.now - start < .seconds(5))
-        }
-    }
-
     @Test("a reset is told from an end, with its reason", arguments: [false, true])
     func reset(whileReading: Bool) async throws {
         try await withPair { a, b in
