@@ -40,10 +40,11 @@ extension Connection {
             }
         )
         writeObstacles.insert(.writeEnded)
+        if fullEnd != nil { tellOfEnd() }
     }
 
     /// Whether the end of our stream has been sent already.
-    private var isWriteFinished: Bool {
+    private nonisolated var isWriteFinished: Bool {
         phase == .open && writeObstacles.contains(.writeEnded) && extras?.isBroken != true
             && extras?.writeFailure == nil
     }
@@ -62,17 +63,37 @@ extension Connection {
     /// peer has ended its stream: bytes may be unread, and writing may still work. Over TLS an end that
     /// the connection below does not share is seen when nothing unread stands before it.
     ///
+    /// Behind `.peerClosed` something may follow: ``fullyEnded()`` waits for that.
+    ///
     /// Cancellation: stops waiting; the connection is as it was.
     ///
     /// - Throws: `CancellationError`, and nothing else.
     public nonisolated(nonsending) func ended() async throws -> ConnectionEnd {
-        try await isolatedEnded()
+        try await isolatedEnded(fully: false)
     }
 
-    private func isolatedEnded() async throws -> ConnectionEnd {
+    /// Waits until the connection has ended in both directions, and tells how, without reading.
+    ///
+    /// A handler that has read the peer's end learns here that the peer has reset the connection since, or
+    /// has vanished: then the answer is `.failed`. It is `.peerClosed` when both streams have ended in order
+    /// (or the peer of a UNIX socket has closed it), and `.closed` when we have closed the connection. After
+    /// any first end but `.peerClosed` it is the same as ``ended()``.
+    ///
+    /// A TCP peer that closes its socket looks like one that has only ended its stream, until we write.
+    ///
+    /// Cancellation: stops waiting; the connection is as it was.
+    ///
+    /// - Throws: `CancellationError`, and nothing else.
+    public nonisolated(nonsending) func fullyEnded() async throws -> ConnectionEnd {
+        try await isolatedEnded(fully: true)
+    }
+
+    private func isolatedEnded(fully: Bool) async throws -> ConnectionEnd {
         while true {
-            if let successor = extras?.successor { return try await successor.isolatedEnded() }
-            if let end { return end }
+            if let successor = extras?.successor {
+                return try await successor.isolatedEnded(fully: fully)
+            }
+            if let end = fully ? fullEnd : end { return end }
             if isCallerCancelled { throw CancellationError() }
             do { try register(for: "wait for the end of") } catch {
                 return .failed(error as? EndpointError ?? self.error(.closed, "wait"))
@@ -80,7 +101,7 @@ extension Connection {
             let gate = Gate(loop)
             makeExtras().endWaiters.append(gate)
             noticeEnd()
-            if end == nil {
+            if (fully ? fullEnd : end) == nil {
                 gate.close(for: .ended)
                 await wait(at: gate)
             }
@@ -100,15 +121,43 @@ extension Connection {
 
     // MARK: the way to the end, on the loop
 
-    /// Remembers how the connection ended, if nothing came before, and tells who waits for that.
+    /// How the connection has ended in both directions, if it has.
+    nonisolated var fullEnd: ConnectionEnd? {
+        if let end = extras?.laterEnd { return end }
+        guard case .peerClosed? = end else { return end }
+        if phase == .closed { return .closed }
+        return isWriteFinished ? .peerClosed : nil
+    }
+
+    /// Notices what readiness tells of an end: the first, or one behind the peer's.
+    nonisolated func noteEnding(_ readiness: Readiness) {
+        guard fullEnd == nil else { return }
+        if end == nil || readiness.contains(.error), let end = transport.end(after: readiness) {
+            finish(with: end)
+        }
+        guard readiness.contains(.hangUp), case .peerClosed? = end, fullEnd == nil else { return }
+        makeExtras().laterEnd = .peerClosed
+        tellOfEnd()
+    }
+
+    /// Remembers how the connection ended, and tells who waits for that.
     ///
-    /// What looked like the peer's end may prove to be a cut when the bytes before it are read.
+    /// What came first stays. What looked like the peer's end may prove to be a cut when the bytes before it
+    /// are read; and a failure behind it is remembered beside it.
     package nonisolated func finish(with end: ConnectionEnd) {
+        let named: ConnectionEnd =
+            if case .failed(let error) = end { .failed(error.naming(subject)) } else { end }
         switch (self.end, end) {
-        case (nil, _), (.peerClosed?, .truncated): break
+        case (nil, _), (.peerClosed?, .truncated): self.end = named
+        case (.peerClosed?, .failed):
+            if fullEnd != nil { return }
+            makeExtras().laterEnd = named
         default: return
         }
-        self.end = if case .failed(let error) = end { .failed(error.naming(subject)) } else { end }
+        tellOfEnd()
+    }
+
+    private nonisolated func tellOfEnd() {
         guard let extras else { return }
         for gate in extras.endWaiters { wake(gate) }
     }
@@ -124,6 +173,7 @@ extension Connection {
         extras?.timer = nil
         base.close(on: loop, reset: reset)
         observeClose()
+        tellOfEnd()
         wakeAll()
     }
 }

@@ -114,9 +114,7 @@ extension Connection {
     /// Notes what the transport became ready for, and wakes whoever waits for it.
     package nonisolated func ready(_ readiness: Readiness) {
         base.note(readiness)
-        if readiness.isEnding && end == nil, let end = transport.end(after: readiness) {
-            finish(with: end)
-        }
+        if readiness.isEnding { noteEnding(readiness) }
         if !isPlain { noticeEnd() }
         if let extras, let gate = extras.writeGate {
             if writerNeedsReadable ? base.isReadable : base.isWritable { wake(gate) }

@@ -245,6 +245,8 @@ public actor Connection: EventSource {
         var lifeTimer: LoopTimer?
         /// When it was accepted, for an observer.
         var acceptTime: UInt64?
+        /// How the connection ended behind the peer's end: it failed, or the peer takes no more.
+        var laterEnd: ConnectionEnd?
         /// A write was cut off: the stream is not whole.
         var isBroken = false
         /// Why writing is over, if it failed.

@@ -206,7 +206,7 @@ package final class MemoryTransport: BaseTransport, Transport, @unchecked Sendab
             state.isBroken = true
             state.bytes = ReadBuffer()
         }
-        other.tell(reset ? [.readable, .writable, .error] : [.readable, .writable, .readHangUp])
+        other.tell([.readable, .writable, reset ? .error : [.readHangUp, .hangUp]])
     }
 }
 

@@ -189,6 +189,80 @@ struct EndingTests {
         }
     }
 
+    @Test("who has read the peer's end learns that the peer then resets", .bug(id: 11))
+    func resetAfterEnd() async throws {
+        try await withPair { a, b in
+            try await b.closeWrite()
+            #expect(try await a.read(atMost: 1) == nil)
+            let waiter = Task { try await a.fullyEnded() }
+            try await a.until { $0.extras?.endWaiters.count == 1 }
+            expect(try await a.ended(), is: "peerClosed")
+            b.abort()
+            guard case .failed(let error) = try await waiter.value else {
+                Issue.record("the reset is not told")
+                return
+            }
+            #expect("\(error)".contains("\(a.remoteAddress)"))
+            expect(try await a.ended(), is: "peerClosed")
+            expect(try await a.fullyEnded(), is: "failed \(error.code)")
+        }
+    }
+
+    @Test("a reset that a write finds behind the peer's end is the full end", .bug(id: 11))
+    func resetFoundByWrite() async throws {
+        try await withPair { a, b in
+            await b.close()
+            #expect(try await a.read(atMost: 1) == nil)
+            while await code(of: { try await a.write([1]) }) == nil {}
+            guard case .failed = try await a.fullyEnded() else {
+                Issue.record("the reset is not told")
+                return
+            }
+        }
+    }
+
+    @Test(
+        "two streams that have ended in order are a full end, whoever is first",
+        .bug(id: 11),
+        arguments: PairKind.allCases,
+        [false, true]
+    )
+    func bothEnded(kind: PairKind, oursIsFirst: Bool) async throws {
+        try await withPair(kind) { a, b in
+            let waiter = Task { try await a.fullyEnded() }
+            try await a.until { $0.extras?.endWaiters.count == 1 }
+            try await (oursIsFirst ? a : b).closeWrite()
+            if !oursIsFirst { expect(try await a.ended(), is: "peerClosed") }
+            #expect(await a.perform { $0.extras?.endWaiters.count } == 1)
+            try await (oursIsFirst ? b : a).closeWrite()
+            expect(try await waiter.value, is: "peerClosed")
+        }
+    }
+
+    @Test("our own close ends a wait for the full end", .bug(id: 11))
+    func closedAfterEnd() async throws {
+        try await withPair { a, b in
+            try await b.closeWrite()
+            expect(try await a.ended(), is: "peerClosed")
+            let waiter = Task { try await a.fullyEnded() }
+            try await a.until { $0.extras?.endWaiters.count == 1 }
+            await a.close()
+            expect(try await waiter.value, is: "closed")
+        }
+    }
+
+    @Test("a memory pair tells of the full end, too", .bug(id: 11), arguments: [false, true])
+    func memory(byAbort: Bool) async throws {
+        let (a, b) = Connection.memoryPair()
+        try await b.closeWrite()
+        expect(try await a.ended(), is: "peerClosed")
+        let waiter = Task { try await a.fullyEnded() }
+        try await a.until { $0.extras?.endWaiters.count == 1 }
+        if byAbort { b.abort() } else { await b.close() }
+        expect(try await waiter.value, is: byAbort ? "failed connectionReset" : "peerClosed")
+        await a.close()
+    }
+
     @Test("a cancelled ended throws, and the connection is as it was", .tags(.cancellation))
     func cancelledEnded() async throws {
         try await withPair { a, b in
