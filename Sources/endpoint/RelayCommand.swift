@@ -17,8 +17,21 @@ struct RelayCommand: AsyncParsableCommand {
     var server: String
     @Argument(help: "Where to connect to for each client, such as unix:/run/app.sock.")
     var client: String
+    @Option(
+        help: ArgumentHelp(
+            "Time limit for a pair of which one side has ended; traffic extends it.",
+            valueName: "seconds"
+        )
+    )
+    var halfClose = 60.0
     @OptionGroup var options: ToolOptions
     @OptionGroup var drain: DrainOptions
+
+    func validate() throws {
+        guard halfClose > 0, halfClose <= 1e9 else {
+            throw ValidationError("--half-close is a number of seconds greater than 0.")
+        }
+    }
 
     func run() async throws {
         let upstream = try clientFromString(client)
@@ -39,7 +52,7 @@ struct RelayCommand: AsyncParsableCommand {
                 return await run.tell(of: error, from: connection.remoteAddress)
             }
             do {
-                try await relay(between: connection, and: other)
+                try await relay(between: connection, and: other, halfClose: .seconds(halfClose))
                 if run.servesStdio, let error = await other.failureAtEnd() { throw error }
             } catch {
                 other.abort()
@@ -60,7 +73,7 @@ extension Connection {
         try await withThrowingTaskGroup(of: Connection?.self) { group in
             group.addTask { try await connect() }
             group.addTask {
-                if case .failed(let error) = try await self.ended() { throw error }
+                if case .failed(let error) = try await self.fullyEnded() { throw error }
                 return nil
             }
             do {

@@ -54,6 +54,7 @@ struct ConnectionReport: Sendable {
     var peer: SocketAddress
     var received: Int
     var sent: Int
+    var lost: Int
     var duration: Duration
     var end: ConnectionEnd?
 
@@ -62,6 +63,7 @@ struct ConnectionReport: Sendable {
         peer = connection.remoteAddress
         received = counts.read
         sent = counts.written
+        lost = connection.bytesLost
         duration = .now - start
         end = connection.currentEnd
     }
@@ -72,6 +74,7 @@ struct ConnectionReport: Sendable {
             ("received", .integer(received)), ("sent", .integer(sent)),
             ("seconds", .seconds(duration)), ("end", .string(endName)),
         ]
+        if lost > 0 { members.append(("lost", .integer(lost))) }
         if case .failed(let error) = end { members.append(("error", .string("\(error)"))) }
         return .object(members)
     }

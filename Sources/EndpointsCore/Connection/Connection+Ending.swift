@@ -160,6 +160,7 @@ extension Connection {
     private nonisolated func tellOfEnd() {
         guard let extras else { return }
         for gate in extras.endWaiters { wake(gate) }
+        if let tell = extras.onEnd { loop.run { self.assumeIsolated { tell($0) } } }
     }
 
     /// The end of every way: closes the descriptor and wakes whoever waits.
@@ -171,6 +172,7 @@ extension Connection {
         writeObstacles.insert(.closed)
         if let timer = extras?.timer { loop.cancel(timer) }
         extras?.timer = nil
+        if case .failed = self.end { noteLossAtEnd() } else if reset { noteLossAtEnd() }
         base.close(on: loop, reset: reset)
         observeClose()
         tellOfEnd()

@@ -245,6 +245,10 @@ public actor Connection: EventSource {
         var lifeTimer: LoopTimer?
         /// When it was accepted, for an observer.
         var acceptTime: UInt64?
+        /// Is called at each of the connection's ends, for one that watches without a task of its own.
+        var onEnd: (@Sendable (isolated Connection) -> Void)?
+        /// Bytes that were lost at the end.
+        var bytesLost = 0
         /// How the connection ended behind the peer's end: it failed, or the peer takes no more.
         var laterEnd: ConnectionEnd?
         /// A write was cut off: the stream is not whole.

@@ -10,6 +10,7 @@ extension EndpointError: CustomStringConvertible {
         var line = operation
         if let endpoint { line += " \(endpoint)" }
         line += ": \(why)"
+        if bytesLost > 0 { line += "; \(bytesLost) bytes were lost" }
         if let advice { line += "; \(advice)" }
         return Self.escapingControls(line)
     }

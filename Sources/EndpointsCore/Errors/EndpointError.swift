@@ -102,6 +102,7 @@ public struct EndpointError: Error, Sendable {
         let attempts: [Attempt]
         let received: [UInt8]
         package let phase: Phase?
+        let bytesLost: Int
 
         init(
             _ code: Code,
@@ -112,7 +113,8 @@ public struct EndpointError: Error, Sendable {
             _ systemError: SystemError?,
             _ attempts: [Attempt],
             _ received: [UInt8],
-            _ phase: Phase?
+            _ phase: Phase?,
+            _ bytesLost: Int
         ) {
             self.code = code
             self.operation = operation
@@ -123,6 +125,7 @@ public struct EndpointError: Error, Sendable {
             self.attempts = attempts
             self.received = received
             self.phase = phase
+            self.bytesLost = bytesLost
         }
     }
     private let facts: Facts
@@ -145,6 +148,8 @@ public struct EndpointError: Error, Sendable {
     public var received: [UInt8] { facts.received }
     /// The step on the way to a connection in which it happened.
     public var phase: Phase? { facts.phase }
+    /// How many bytes were lost: acknowledged to their sender, and not delivered.
+    public var bytesLost: Int { facts.bytesLost }
 
     /// Makes an error; a kind of endpoint outside this library does so, too.
     ///
@@ -192,7 +197,8 @@ public struct EndpointError: Error, Sendable {
         systemError: SystemError? = nil,
         attempts: [Attempt] = [],
         received: [UInt8] = [],
-        phase: Phase? = nil
+        phase: Phase? = nil,
+        bytesLost: Int = 0
     ) {
         facts = Facts(
             code,
@@ -203,7 +209,8 @@ public struct EndpointError: Error, Sendable {
             systemError,
             attempts,
             received,
-            phase
+            phase,
+            bytesLost
         )
     }
 
@@ -257,7 +264,14 @@ public struct EndpointError: Error, Sendable {
         if case .unnamed = facts.subject { of(operation, subject) } else { self }
     }
 
-    private func of(_ operation: String, _ subject: Subject) -> EndpointError {
+    /// The same failure, by which `count` bytes were lost.
+    func losing(_ count: Int) -> EndpointError { of(operation, facts.subject, losing: count) }
+
+    private func of(
+        _ operation: String,
+        _ subject: Subject,
+        losing count: Int? = nil
+    ) -> EndpointError {
         EndpointError(
             code,
             operation: operation,
@@ -267,7 +281,8 @@ public struct EndpointError: Error, Sendable {
             systemError: systemError,
             attempts: attempts,
             received: received,
-            phase: phase
+            phase: phase,
+            bytesLost: count ?? bytesLost
         )
     }
 }

@@ -133,6 +133,11 @@ extension Listener {
 
     private func passThrough(_ gate: Gate) async { await gate.pass() }
 
+    /// A served connection has lost bytes.
+    fileprivate nonisolated func reportLoss(of connection: Connection) {
+        watchers.send(.lost(connection.remoteAddress, bytes: connection.bytesLostAtEnd))
+    }
+
     /// A descriptor was given back: an exhausted listener need not wait any longer.
     ///
     /// On any loop.
@@ -161,6 +166,7 @@ extension Connection {
         }
         disown()
         await closeShielded()
+        if latest.bytesLostAtEnd > 0 { listener.reportLoss(of: latest) }
         endLife()
         session.remove(self)
         listener.noteClosed()

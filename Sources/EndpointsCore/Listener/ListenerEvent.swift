@@ -6,6 +6,8 @@ public enum ListenerEvent: Sendable {
     case accepted(SocketAddress)
     /// A connection was lost before it was ready: its handshake or header failed.
     case failed(SocketAddress?, any Error)
+    /// A served connection has ended, and so many bytes were lost with it; see ``Connection/bytesLost``.
+    case lost(SocketAddress, bytes: Int)
     /// The system is short of something; accepting goes on by itself.
     case paused(EndpointError)
     /// Accepting goes on.

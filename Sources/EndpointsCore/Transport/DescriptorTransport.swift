@@ -97,11 +97,11 @@ package final class DescriptorTransport: BaseTransport, Transport {
         guard let owner else { return }
         self.source = source
         if owner.end == nil {
-            owner.onEnd = { [weak self] in self?.source?.ready(.readHangUp) }
+            owner.onEnd = { [weak self] in self?.source?.ready([.readHangUp, .hangUp]) }
         } else {
             // Safe: it is called on the loop, where the source lives.
             nonisolated(unsafe) let source = source
-            loop.runOutsideJob { source.ready(.readHangUp) }
+            loop.runOutsideJob { source.ready([.readHangUp, .hangUp]) }
         }
     }
 

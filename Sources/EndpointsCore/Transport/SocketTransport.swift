@@ -64,6 +64,7 @@ package final class SocketTransport: BaseTransport, Transport {
     private func written(_ n: Int) -> Transfer {
         guard n == -Int(EAGAIN) else {
             // What ended the connection is told but once; to a read it would look like an end.
+            hasFailed = true
             if n == -Int(ECONNRESET) || n == -Int(ETIMEDOUT) { pendingError = Int32(-n) }
             return Transfer(rawValue: n)
         }

@@ -97,6 +97,8 @@ package class BaseTransport {
     package final var isWritable = true
     /// An end or an error was reported: no further edge will come.
     package final var hasHungUp = false
+    /// An error was reported: the peer takes nothing any more.
+    final var hasFailed = false
     /// Whether a read that gets less than there was room for has emptied the socket, and may clear
     /// `isReadable`.
     ///
@@ -117,6 +119,7 @@ package class BaseTransport {
             isReadable = true
             if readiness.includes(.error) || readiness.includes(.hangUp) { isWritable = true }
         }
+        if readiness.includes(.error) { hasFailed = true }
         if readiness.includes(.urgent) { shortReadsEmpty = false }
         if readiness.includes(.readable) { isReadable = true }
         if readiness.includes(.writable) { isWritable = true }

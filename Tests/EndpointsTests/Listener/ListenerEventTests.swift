@@ -44,6 +44,7 @@ struct ListenerEventTests {
         case .accepted: "accepted"
         case .failed: "failed"
         case .paused(let error): "paused \(error.systemError?.name ?? "")"
+        case .lost: "lost"
         case .resumed: "resumed"
         }
     }

@@ -9,30 +9,6 @@ import Testing
 @testable import EndpointsProxy
 @testable import EndpointsTLS
 
-/// A client and a server, and between them the two connections that are joined.
-private struct Joint {
-    let client: Connection
-    let near: Connection
-    let far: Connection
-    let server: Connection
-
-    /// Joins the two in the middle.
-    func relaying() -> Task<(forward: Int, backward: Int), any Error> {
-        Task { [near, far] in try await relay(between: near, and: far) }
-    }
-}
-
-private func withJoint<Result>(
-    _ kind: PairKind = .tcp,
-    _ body: (Joint) async throws -> Result
-) async throws -> Result {
-    try await withPair(kind) { client, near in
-        try await withPair(kind) { far, server in
-            try await body(Joint(client: client, near: near, far: far, server: server))
-        }
-    }
-}
-
 @Suite("Relay", .timeLimit(.minutes(1)))
 struct RelayTests {
     @Test(
