@@ -34,6 +34,54 @@ struct RelayCommandTests {
         _ = await upstream.result
     }
 
+    @Test("a half-open pair ends after --half-close, and the event says so", .bug(id: 13))
+    func halfClose() async throws {
+        let listener = try await serverFromString("tcp:0:interface=127.0.0.1").listen()
+        let port = try #require(listener.addresses.first?.port)
+        let upstream = Task { try await listener.serve { _ = try await $0.fullyEnded() } }
+        let server = "tcp:0:interface=127.0.0.1"
+        let tool = try ToolProcess([
+            "relay", "--json", "--half-close", "0.1", server, "tcp:127.0.0.1:\(port)",
+        ])
+        let connection = try await tool.listening().connect()
+        #expect(try await tool.line().contains(#""event":"accepted""#))
+        try await connection.closeWrite()
+        await #expect(throws: EndpointError.self) { try await connection.read(atMost: 1) }
+        await connection.close()
+        #expect(try await tool.line().contains(#""event":"closed""#))
+        tool.signal(SIGTERM)
+        #expect(await tool.status == 0)
+        await listener.close()
+        _ = await upstream.result
+    }
+
+    @Test(
+        "bytes of an answer that its reader does not take are a number in the event",
+        .bug(id: 13)
+    )
+    func lostBytes() async throws {
+        let listener = try await serverFromString("tcp:0:interface=127.0.0.1").listen()
+        let port = try #require(listener.addresses.first?.port)
+        let upstream = Task {
+            try await listener.serve {
+                try await $0.write([UInt8](repeating: 1, count: 30_000_000))
+            }
+        }
+        let server = "tcp:0:interface=127.0.0.1"
+        let tool = try ToolProcess(["relay", "--json", server, "tcp:127.0.0.1:\(port)"])
+        let connection = try await tool.listening().connect()
+        #expect(try await tool.line().contains(#""event":"accepted""#))
+        _ = try await connection.read(exactly: 1)
+        connection.abort()
+        let closed = try await tool.line()
+        #expect(closed.contains(#""event":"closed""#))
+        #expect(closed.contains(#""lost":"#))
+        tool.signal(SIGTERM)
+        #expect(await tool.status == 0)
+        await listener.close()
+        _ = await upstream.result
+    }
+
     @Test("a client whose upstream refuses is closed at once, and the event says why")
     func refused() async throws {
         let listener = try await serverFromString("tcp:0:interface=127.0.0.1").listen()

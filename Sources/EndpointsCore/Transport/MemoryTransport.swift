@@ -192,7 +192,7 @@ package final class MemoryTransport: BaseTransport, Transport, @unchecked Sendab
 
     override var unacknowledgedCount: Int { unsentCount }
 
-    override var unreadCount: Int { incoming.state.withLock { $0.bytes.count } }
+    package override var unreadCount: Int { incoming.state.withLock { $0.bytes.count } }
 
     package override func shutDownWrite() { _ = closeWrite() }
 

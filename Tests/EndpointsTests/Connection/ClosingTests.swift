@@ -2,7 +2,7 @@ import CEndpoints
 import EventLoop
 import Testing
 
-@testable import Endpoints
+@testable import EndpointsCore
 
 /// A connection on a hand-driven loop, and its peer's descriptor.
 private struct Closing {

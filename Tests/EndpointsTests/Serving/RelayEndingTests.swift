@@ -2,7 +2,7 @@ import CEndpoints
 import EventLoop
 import Testing
 
-@testable import Endpoints
+@testable import EndpointsCore
 
 /// The error that a relay throws.
 private func failure(

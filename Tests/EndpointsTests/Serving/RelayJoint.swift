@@ -1,6 +1,6 @@
 import EventLoop
 
-@testable import Endpoints
+@testable import EndpointsCore
 
 /// A client and a server, and between them the two connections that are joined.
 struct Joint {

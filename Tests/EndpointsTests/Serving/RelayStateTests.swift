@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Endpoints
+@testable import EndpointsCore
 
 @Suite("The state of a relay")
 struct RelayStateTests {
