@@ -36,7 +36,12 @@ let package = Package(
             path: "Tests/CEndpointsFaults"
         ),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
-        .target(name: "EventLoop", dependencies: ["CEndpoints"]),
+        .target(
+            name: "EventLoop",
+            dependencies: ["CEndpoints"],
+            // OnLoop cannot be stored.
+            swiftSettings: [.enableExperimentalFeature("Lifetimes")]
+        ),
         .target(
             name: "EndpointsCore",
             dependencies: [

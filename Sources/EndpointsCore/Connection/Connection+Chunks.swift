@@ -38,62 +38,44 @@ extension Connection {
         guard count >= 0 else {
             throw error(.invalidArgument, "read", reason: "the count \(count) is negative")
         }
-        if loop.isCurrent && ownsCurrentTask { return try await readAll(count) }
-        return try await isolatedReadAll(count)
+        var read = ExactRead(count: count)
+        try await complete(&read)
+        return read.bytes
     }
+}
 
-    private func isolatedReadAll(_ count: Int) async throws -> [UInt8] {
-        try beginClaim()
-        defer { endClaim() }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(Swift.min(count, BlockPool.blockSize))
-        do {
-            while bytes.count < count {
-                var buffer = ReadBuffer(
-                    capacity: Swift.min(count - bytes.count, BlockPool.blockSize)
-                )
-                let got = try await claimedRead(into: &buffer)
-                if got == 0 { throw endedEarly(received: bytes) }
-                bytes.append(contentsOf: buffer.readable)
-            }
-            return bytes
-        } catch is CancellationError {
-            giveBack(bytes)
-            throw CancellationError()
+/// A read of just so many bytes.
+private struct ExactRead: ReadInParts {
+    let count: Int
+    private(set) var bytes: [UInt8] = []
+
+    init(count: Int) { self.count = count }
+
+    mutating func advance(_ connection: Connection, _ here: OnLoop) throws -> Transfer {
+        while bytes.count < count {
+            // No more than is asked for: what follows may be for another reader, such as TLS.
+            let wanted = min(count - bytes.count, BlockPool.blockSize)
+            var buffer = ReadBuffer(capacity: wanted)
+            let transfer = connection.attemptClaimedRead(into: &buffer, here)
+            if transfer == .moved(0) { throw endedEarly(connection) }
+            if !transfer.isMoved { return transfer }
+            if bytes.isEmpty { bytes.reserveCapacity(wanted) }
+            bytes.append(contentsOf: buffer.readable)
         }
+        return .moved(count)
     }
 
-    private nonisolated(nonsending) func readAll(_ count: Int) async throws -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(Swift.min(count, BlockPool.blockSize))
-        var buffer = ReadBuffer()
-        do {
-            while bytes.count < count {
-                var part = ReadBuffer(capacity: Swift.min(count - bytes.count, BlockPool.blockSize))
-                swap(&buffer, &part)
-                let got = try await read(into: &buffer)
-                if got == 0 { throw endedEarly(received: bytes) }
-                bytes.append(contentsOf: buffer.readable)
-                buffer.removeAll()
-            }
-            return bytes
-        } catch is CancellationError {
-            await giveBack(bytes)
-            throw CancellationError()
-        }
+    mutating func giveBack(to connection: Connection, _ here: OnLoop) {
+        bytes.withUnsafeBytes { connection.pushBack($0, here) }
     }
 
-    private nonisolated func endedEarly(received bytes: [UInt8]) -> EndpointError {
-        error(
+    private func endedEarly(_ connection: Connection) -> EndpointError {
+        connection.error(
             .unexpectedEnd,
             "read",
             reason: "the peer's end came after \(bytes.count) bytes",
             received: bytes
         )
-    }
-
-    private func giveBack(_ bytes: [UInt8]) {
-        bytes.withUnsafeBytes { pushBack($0) }
     }
 }
 

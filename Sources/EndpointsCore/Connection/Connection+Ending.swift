@@ -31,7 +31,8 @@ extension Connection {
         var isDone = false
         try await keepWriting(
             hasBegun: { false },
-            isWhole: { isDone },
+            // A sealed end cannot be taken back: what comes after it would be refused.
+            isWhole: { isDone || transport.hasSentEnd },
             step: {
                 if isDone { return nil }
                 let transfer = transport.closeWrite()

@@ -1,12 +1,19 @@
 // Reading: one task at a time. Each form is a lean call (Connection.swift): on the loop it tries, and
-// if that would block waits at the gate; the gate's function makes the next attempt, for there one
-// is on the loop for sure. Elsewhere, and for tasks that nobody watches, it takes the isolated way.
+// if that would block it waits at the gate, whose function makes the next attempt, since there one is
+// on the loop for sure. All further attempts are made by an isolated method. The caller itself makes
+// none after a wait: it may be on another thread then.
+//
+// The reader is the reader until it returns. While it waits `.reading` says so, and on its way from
+// one place to the next `.claimed` does: a task that does not prefer the loop is queued anew at each
+// executor check (also at a return that changes nothing), and others run meanwhile.
 //
 // Bytes that were read and not taken (a cancelled `read(exactly:)`, what `lines` read ahead) are
-// pushed back, and the next read of any form gets them first.
+// pushed back, and the next read of any form gets them first (Connection+Pushback).
 
 import CEndpoints
 import EventLoop
+
+extension Connection: LoopActor {}
 
 extension Connection {
     /// Reads what has come into `buffer`, behind what it holds; waits until there is something.
@@ -22,19 +29,23 @@ extension Connection {
     @inlinable @inline(__always) @discardableResult
     public nonisolated(nonsending) func read(into buffer: inout ReadBuffer) async throws -> Int {
         var count = try startRead(into: &buffer)
-        while count == ReadStep.wait { count = try await readGate.read(self, into: &buffer) }
-        return count >= 0 ? count : try await isolatedRead(into: &buffer)
+        if count == ReadStep.wait { count = try await readGate.read(self, into: &buffer) }
+        if count >= 0 { return count }
+        return try await isolatedRead(into: &buffer, hasClaim: count == ReadStep.claimed)
     }
 
     @usableFromInline
-    func isolatedRead(into buffer: inout ReadBuffer) async throws -> Int {
+    func isolatedRead(into buffer: inout ReadBuffer, hasClaim: Bool) async throws -> Int {
+        if !hasClaim { try beginClaim(OnLoop(self)) }
+        defer { endClaim(OnLoop(self)) }
         while true {
             if isCallerCancelled { throw CancellationError() }
-            let transfer = attemptRead(into: &buffer)
+            let transfer = attemptClaimedRead(into: &buffer, OnLoop(self))
             if transfer.isMoved { return transfer.rawValue }
             try check(transfer, "read")
-            beginReadWait(transfer)
-            await waitAtReadGate()
+            beginReadWait(transfer, OnLoop(self))
+            await wait(at: readGate)
+            endReadWait(OnLoop(self))
         }
     }
 
@@ -47,19 +58,25 @@ extension Connection {
     @inlinable @inline(__always) @discardableResult
     public nonisolated(nonsending) func read(into span: inout OutputRawSpan) async throws -> Int {
         var count = try startRead(into: &span)
-        while count == ReadStep.wait { count = try await readGate.read(self, into: &span) }
-        return count >= 0 ? count : try await isolatedRead(into: &span)
+        if count == ReadStep.wait { count = try await readGate.read(self, into: &span) }
+        if count >= 0 { return count }
+        return try await isolatedRead(into: &span, hasClaim: count == ReadStep.claimed)
     }
 
     @usableFromInline
-    func isolatedRead(into span: inout OutputRawSpan) async throws -> Int {
+    func isolatedRead(into span: inout OutputRawSpan, hasClaim: Bool) async throws -> Int {
+        if !hasClaim { try beginClaim(OnLoop(self)) }
+        defer { endClaim(OnLoop(self)) }
         while true {
             if isCallerCancelled { throw CancellationError() }
-            let transfer = attemptRead(into: &span)
+            readObstacles.remove(.claimed)
+            let transfer = attemptRead(into: &span, OnLoop(self))
+            readObstacles.insert(.claimed)
             if transfer.isMoved { return transfer.rawValue }
             try check(transfer, "read")
-            beginReadWait(transfer)
-            await waitAtReadGate()
+            beginReadWait(transfer, OnLoop(self))
+            await wait(at: readGate)
+            endReadWait(OnLoop(self))
         }
     }
 
@@ -70,103 +87,114 @@ extension Connection {
 
     @usableFromInline
     nonisolated func startRead(into buffer: inout ReadBuffer) throws -> Int {
-        guard loop.isCurrent else { return ReadStep.elsewhere }
-        let caller = endpoints_current_task()
-        if isCancelled(caller) { throw CancellationError() }
-        return try settle(attemptRead(into: &buffer), of: caller)
+        try loop.ifCurrent { here throws in
+            let caller = endpoints_current_task()
+            if isCancelled(caller) { throw CancellationError() }
+            return try settle(attemptRead(into: &buffer, here), of: caller, here)
+        } ?? ReadStep.elsewhere
     }
 
     @usableFromInline
     nonisolated func startRead(into span: inout OutputRawSpan) throws -> Int {
-        guard loop.isCurrent else { return ReadStep.elsewhere }
-        let caller = endpoints_current_task()
-        if isCancelled(caller) { throw CancellationError() }
-        return try settle(attemptRead(into: &span), of: caller)
-    }
-
-    /// On the loop, when the owner was woken.
-    fileprivate nonisolated func resumeRead(into buffer: inout ReadBuffer) throws -> Int {
-        endReadWait()
-        let transfer = attemptRead(into: &buffer)
-        return transfer.isMoved ? transfer.rawValue : try settleAgain(transfer)
-    }
-
-    fileprivate nonisolated func resumeRead(into span: inout OutputRawSpan) throws -> Int {
-        endReadWait()
-        let transfer = attemptRead(into: &span)
-        return transfer.isMoved ? transfer.rawValue : try settleAgain(transfer)
-    }
-
-    private nonisolated func settleAgain(_ transfer: Transfer) throws -> Int {
-        let caller = endpoints_current_task()
-        if isCancelled(caller) { throw CancellationError() }
-        return try settle(transfer, of: caller)
+        try loop.ifCurrent { here throws in
+            let caller = endpoints_current_task()
+            if isCancelled(caller) { throw CancellationError() }
+            return try settle(attemptRead(into: &span, here), of: caller, here)
+        } ?? ReadStep.elsewhere
     }
 
     /// Answers how many bytes came, or how to wait for them; the gate is closed then.
     @inline(__always)
     private nonisolated func settle(
         _ transfer: Transfer,
-        of caller: UnsafeMutableRawPointer?
+        of caller: UnsafeMutableRawPointer?,
+        _ here: OnLoop
     ) throws -> Int {
         if transfer.isMoved { return transfer.rawValue }
         try check(transfer, "read")
         guard isOwner(caller) else { return ReadStep.elsewhere }
-        beginReadWait(transfer)
+        beginReadWait(transfer, here)
         return ReadStep.wait
     }
 
-    // MARK: reads of several parts
-    //
-    // A task that does not prefer the loop is queued anew at each executor check (also at a return
-    // that changes nothing), and others run meanwhile. So the claim, not the thread, keeps the parts
-    // together. A task that serve started needs none: it goes on without a hop.
+    /// When the owner was woken; what does not come now is left to the isolated method.
+    fileprivate nonisolated func resumeRead(
+        into buffer: inout ReadBuffer,
+        _ here: OnLoop
+    ) throws -> Int {
+        endReadWait(here)
+        return try settleAgain(attemptRead(into: &buffer, here), here)
+    }
+
+    fileprivate nonisolated func resumeRead(
+        into span: inout OutputRawSpan,
+        _ here: OnLoop
+    ) throws -> Int {
+        endReadWait(here)
+        return try settleAgain(attemptRead(into: &span, here), here)
+    }
+
+    @inline(__always)
+    private nonisolated func settleAgain(_ transfer: Transfer, _ here: OnLoop) throws -> Int {
+        if transfer.isMoved { return transfer.rawValue }
+        if isCallerCancelled { throw CancellationError() }
+        try check(transfer, "read")
+        readObstacles.insert(.claimed)
+        return ReadStep.claimed
+    }
+
+    // MARK: the claim
 
     /// Keeps other readers out until `endClaim`.
     ///
-    /// On the loop.
-    ///
-    /// - Throws: ``EndpointError`` with code `busy` if somebody reads, `closed`.
-    func beginClaim() throws {
+    /// - Throws: `CancellationError`, or ``EndpointError`` with code `busy` if somebody reads, `closed`.
+    nonisolated func beginClaim(_ here: OnLoop) throws {
+        if isCallerCancelled { throw CancellationError() }
         if readObstacles.isReading || readObstacles.contains(.closed) { throw refusal("read") }
         readObstacles.insert(.claimed)
     }
 
-    func endClaim() { readObstacles.remove(.claimed) }
-
-    /// Reads for whoever has the claim; as `read(into:)`.
-    func claimedRead(into buffer: inout ReadBuffer) async throws -> Int {
-        while true {
-            if isCallerCancelled { throw CancellationError() }
-            readObstacles.remove(.claimed)
-            let transfer = attemptRead(into: &buffer)
-            readObstacles.insert(.claimed)
-            if transfer.isMoved { return transfer.rawValue }
-            try check(transfer, "read")
-            beginReadWait(transfer)
-            await waitAtReadGate()
-        }
+    nonisolated func endClaim(_ here: OnLoop) {
+        readObstacles.remove(.claimed)
+        // A reader that was cancelled has not looked at what came.
+        if !isPlain { noticeEnd() }
     }
 
-    // MARK: attempts, on the loop
+    /// An attempt of whoever has the claim.
+    nonisolated func attemptClaimedRead(
+        into buffer: inout ReadBuffer,
+        _ here: OnLoop
+    ) -> Transfer {
+        readObstacles.remove(.claimed)
+        defer { readObstacles.insert(.claimed) }
+        return attemptRead(into: &buffer, here)
+    }
 
-    nonisolated func attemptRead(into buffer: inout ReadBuffer) -> Transfer {
+    // MARK: attempts
+
+    private nonisolated func attemptRead(
+        into buffer: inout ReadBuffer,
+        _ here: OnLoop
+    ) -> Transfer {
         if !readObstacles.isEmpty || buffer.count == buffer.capacity {
-            return attemptReadPastObstacle(into: &buffer)
+            return attemptReadPastObstacle(into: &buffer, here)
         }
         if isPlain && !base.isReadable {
             buffer.giveBack(to: loop.hot)
             return .needsReadable
         }
-        guard takeTurn() else { return .needsTurn }
+        guard takeTurn(here) else { return .needsTurn }
         return noteRead(buffer.fill(from: loop.hot) { transport.read(into: $0) })
     }
 
-    nonisolated func attemptRead(into span: inout OutputRawSpan) -> Transfer {
+    private nonisolated func attemptRead(
+        into span: inout OutputRawSpan,
+        _ here: OnLoop
+    ) -> Transfer {
         if !readObstacles.isEmpty || span.freeCapacity == 0 {
-            return attemptReadPastObstacle(into: &span)
+            return attemptReadPastObstacle(into: &span, here)
         }
-        guard takeTurn() else { return .needsTurn }
+        guard takeTurn(here) else { return .needsTurn }
         let transfer = span.withUnsafeMutableBytes { buffer, count in
             let transfer = transport.read(
                 into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
@@ -178,7 +206,7 @@ extension Connection {
     }
 
     /// Counts a call against the job's budget; false when others must run first.
-    nonisolated func takeTurn() -> Bool { loop.hot.pointee.budget.take() }
+    nonisolated func takeTurn(_ here: OnLoop) -> Bool { loop.hot.pointee.budget.take() }
 
     private nonisolated func noteRead(_ transfer: Transfer) -> Transfer {
         if transfer.rawValue > 0 {
@@ -194,16 +222,22 @@ extension Connection {
         return transfer
     }
 
-    private nonisolated func attemptReadPastObstacle(into buffer: inout ReadBuffer) -> Transfer {
+    private nonisolated func attemptReadPastObstacle(
+        into buffer: inout ReadBuffer,
+        _ here: OnLoop
+    ) -> Transfer {
         if !readObstacles.isDisjoint(with: [.reading, .claimed, .closed]) { return .refused }
         if buffer.count == buffer.capacity { return .noRoom }
-        return takePushback(atMost: buffer.capacity - buffer.count) { buffer.append($0) }
+        return takePushback(atMost: buffer.capacity - buffer.count, here) { buffer.append($0) }
     }
 
-    private nonisolated func attemptReadPastObstacle(into span: inout OutputRawSpan) -> Transfer {
+    private nonisolated func attemptReadPastObstacle(
+        into span: inout OutputRawSpan,
+        _ here: OnLoop
+    ) -> Transfer {
         if !readObstacles.isDisjoint(with: [.reading, .claimed, .closed]) { return .refused }
         if span.freeCapacity == 0 { return .noRoom }
-        return takePushback(atMost: span.freeCapacity) { bytes in
+        return takePushback(atMost: span.freeCapacity, here) { bytes in
             span.withUnsafeMutableBytes { buffer, count in
                 let room = UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
                 room.copyMemory(from: bytes)
@@ -212,58 +246,28 @@ extension Connection {
         }
     }
 
-    /// Gives back bytes that were read ahead.
-    private nonisolated func takePushback(
-        atMost limit: Int,
-        _ take: (UnsafeRawBufferPointer) -> Void
-    ) -> Transfer {
-        guard let extras else { return .refused }
-        let count = Swift.min(limit, extras.pushback.count)
-        take(UnsafeRawBufferPointer(rebasing: extras.pushback.readable[..<count]))
-        extras.pushback.removeFirst(count)
-        if extras.pushback.isEmpty {
-            extras.pushback = ReadBuffer(capacity: .max)
-            readObstacles.remove(.pushback)
-        }
-        return .moved(count)
-    }
-
-    /// Puts bytes before all that are still to be read.
-    ///
-    /// On the loop.
-    nonisolated func pushBack(_ bytes: UnsafeRawBufferPointer) {
-        guard bytes.count > 0 else { return }
-        let extras = makeExtras()
-        if extras.pushback.isEmpty {
-            extras.pushback.append(bytes)
-        } else {
-            var joined = ReadBuffer(capacity: .max)
-            joined.append(bytes)
-            joined.append(extras.pushback.readable)
-            extras.pushback = joined
-        }
-        readObstacles.insert(.pushback)
-    }
-
-    // MARK: waiting, on the loop
+    // MARK: waiting
 
     /// In the same breath as the attempt that would block.
-    package nonisolated func beginReadWait(_ transfer: Transfer) {
+    nonisolated func beginReadWait(_ transfer: Transfer, _ here: OnLoop) {
         readObstacles.insert(.reading)
         readerNeedsWritable = transfer == .needsWritable
         // An open gate sends the job to the end of the queue: a turn for the others.
         if transfer != .needsTurn { readGate.close(for: .read) }
     }
 
-    nonisolated func endReadWait() { readObstacles.remove(.reading) }
+    nonisolated func endReadWait(_ here: OnLoop) { readObstacles.remove(.reading) }
+
+    /// As the other form, for a layer that reads the transport itself.
+    package func beginReadWait(_ transfer: Transfer) { beginReadWait(transfer, OnLoop(self)) }
 
     /// Waits; `beginReadWait` was called in the same breath as the attempt.
     ///
     /// Not in here: to enter an async method is an executor check, at which a task that does not
-    /// prefer the loop is queued anew. An event or another reader could come before the gate is closed.
-    package nonisolated(nonsending) func waitAtReadGate() async {
+    /// prefer the loop is queued anew. An event could come before the gate is closed.
+    package func waitAtReadGate() async {
         await wait(at: readGate)
-        endReadWait()
+        endReadWait(OnLoop(self))
     }
 }
 
@@ -274,17 +278,19 @@ enum ReadStep {
     @usableFromInline static var wait: Int { @inlinable get { -1 } }
     /// The caller is not on the loop, or nobody watches its task.
     @usableFromInline static var elsewhere: Int { @inlinable get { -2 } }
+    /// Nothing has come; the caller has the claim, and must call the isolated method.
+    @usableFromInline static var claimed: Int { @inlinable get { -3 } }
 }
 
 extension Gate {
     /// Waits until the gate is open, then reads.
     @usableFromInline
     func read(_ connection: Connection, into buffer: inout ReadBuffer) throws -> Int {
-        try connection.resumeRead(into: &buffer)
+        try connection.resumeRead(into: &buffer, OnLoop(self))
     }
 
     @usableFromInline
     func read(_ connection: Connection, into span: inout OutputRawSpan) throws -> Int {
-        try connection.resumeRead(into: &span)
+        try connection.resumeRead(into: &span, OnLoop(self))
     }
 }

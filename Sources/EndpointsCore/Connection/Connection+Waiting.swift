@@ -115,7 +115,10 @@ extension Connection {
     package nonisolated func ready(_ readiness: Readiness) {
         base.note(readiness)
         if readiness.isEnding { noteEnding(readiness) }
-        if !isPlain { noticeEnd() }
+        if !isPlain {
+            if readiness.includes(.writable) { transport.sendLeftovers() }
+            noticeEnd()
+        }
         if let extras, let gate = extras.writeGate {
             if writerNeedsReadable ? base.isReadable : base.isWritable { wake(gate) }
         }
@@ -191,6 +194,9 @@ extension Connection {
             }
             if let error = extras?.writeFailure { return error.of(operation: operation) }
             return error(.closed, operation, reason: "closeWrite was called")
+        }
+        if writeObstacles.contains(.upgrading) {
+            return error(.busy, operation, reason: "this connection is being upgraded")
         }
         return error(.busy, operation, reason: "another task is already reading this connection")
     }

@@ -1,9 +1,11 @@
 // Writing: each call is atomic, first come, first served.
 //
 // The usual write is a lean call that finds nobody writing and a socket that takes everything: no
-// suspension, no executor check. Otherwise the caller becomes the writer (`.writing`), or gets in
-// line; whoever finishes wakes the first in line. A write that is cancelled before any byte of it
-// has left did not happen; after that our stream is over, for what the peer has is not whole.
+// suspension, no executor check. A call becomes the writer (`.writing`) before the transport is asked
+// for anything, and stays it until all is done, since a layer such as TLS may have sealed bytes that
+// it could not send: they belong to this write. Others get in line; whoever finishes wakes the first
+// in line. A write that is cancelled before any byte of it has left did not happen; after that our
+// stream is over, for what the peer has is not whole.
 //
 // The bytes are the caller's: the call does not return before it is done with them, so a span stays
 // valid across every wait, and a pointer into them may be handed to the isolated part.
@@ -35,7 +37,7 @@ extension Connection {
     @inlinable @inline(__always)
     public nonisolated(nonsending) func write(_ buffer: borrowing ReadBuffer) async throws {
         let done = try startWrite(buffer.bytes)
-        if done >= 0 { try await finishWrite(buffer.bytes, from: done) }
+        if done != WriteStep.whole { try await finishWrite(buffer.bytes, from: done) }
     }
 
     /// Writes `bytes`; see ``write(_:)-(ReadBuffer)``.
@@ -44,7 +46,7 @@ extension Connection {
     @inlinable @inline(__always)
     public nonisolated(nonsending) func write(_ bytes: RawSpan) async throws {
         let done = try startWrite(bytes)
-        if done >= 0 { try await finishWrite(bytes, from: done) }
+        if done != WriteStep.whole { try await finishWrite(bytes, from: done) }
     }
 
     /// Writes `bytes`; see ``write(_:)-(ReadBuffer)``.
@@ -74,23 +76,37 @@ extension Connection {
 
     // MARK: attempts
 
-    /// Tries the usual case; answers how many bytes are done, or -1 for all of them.
+    /// Tries the usual case; answers how many bytes are done, or a `WriteStep`.
     ///
-    /// If that is some, the caller is the writer now. Elsewhere than on the loop it does nothing.
+    /// If it answers a number, 0 among them, the caller is the writer now.
     @usableFromInline
     nonisolated func startWrite(_ bytes: RawSpan) throws -> Int {
-        guard loop.isCurrent, writeObstacles.isEmpty else { return 0 }
-        if isCallerCancelled { throw CancellationError() }
-        if bytes.isEmpty || !takeTurn() { return 0 }
-        let transfer = bytes.withUnsafeBytes { transport.write($0) }
-        if transfer.rawValue > 0 {
-            noteWritten(transfer.rawValue)
-            if transfer.rawValue == bytes.byteCount { return -1 }
+        try loop.ifCurrent { here throws in
+            guard writeObstacles.isEmpty else { return WriteStep.elsewhere }
+            if isCallerCancelled { throw CancellationError() }
+            if bytes.isEmpty || !takeTurn(here) { return WriteStep.elsewhere }
             writeObstacles.insert(.writing)
-            return transfer.rawValue
+            let transfer = bytes.withUnsafeBytes { transport.write($0) }
+            if transfer.rawValue > 0 { noteWritten(transfer.rawValue) }
+            if transfer.rawValue == bytes.byteCount {
+                writeObstacles.remove(.writing)
+                return WriteStep.whole
+            }
+            if transfer.isMoved { return transfer.rawValue }
+            if transfer.wouldBlock || transfer == .needsTurn { return 0 }
+            writeObstacles.remove(.writing)
+            try checkWrite(transfer, here)
+            return WriteStep.elsewhere
+        } ?? WriteStep.elsewhere
+    }
+
+    /// As `check`; a write that fails is the last.
+    private nonisolated func checkWrite(_ transfer: Transfer, _ here: OnLoop) throws {
+        do { try check(transfer, "write") } catch {
+            writeObstacles.insert(.writeEnded)
+            makeExtras().writeFailure = error as? EndpointError
+            throw error
         }
-        try check(transfer, "write")
-        return 0
     }
 
     nonisolated func noteWritten(_ count: Int) {
@@ -109,8 +125,8 @@ extension Connection {
     }
 
     private func writeRest(of bytes: BorrowedBytes, from start: Int) async throws {
-        var done = start
-        if start == 0 { try await takeWriteTurn() }
+        if start < 0 { try await takeWriteTurn() }
+        var done = Swift.max(start, 0)
         defer { passWriteTurn() }
         try await keepWriting(
             hasBegun: { done > 0 },
@@ -153,8 +169,8 @@ extension Connection {
                 throw CancellationError()
             }
             if writeObstacles.contains(.closed) && phase == .closed { throw refusal("write") }
-            if !takeTurn() {
-                await wait(at: beginWriteWait(.needsTurn))
+            if !takeTurn(OnLoop(self)) {
+                await wait(at: beginWriteWait(.needsTurn, OnLoop(self)))
                 continue
             }
             guard let transfer = try step() else { return }
@@ -163,17 +179,13 @@ extension Connection {
                 continue
             }
             if transfer.rawValue == 0 { continue }
-            do { try check(transfer, "write") } catch {
-                writeObstacles.insert(.writeEnded)
-                makeExtras().writeFailure = error as? EndpointError
-                throw error
-            }
-            await wait(at: beginWriteWait(transfer))
+            try checkWrite(transfer, OnLoop(self))
+            await wait(at: beginWriteWait(transfer, OnLoop(self)))
         }
     }
 
     /// In the same breath as the attempt that would block; answers where to wait.
-    private func beginWriteWait(_ transfer: Transfer) -> Gate {
+    private nonisolated func beginWriteWait(_ transfer: Transfer, _ here: OnLoop) -> Gate {
         let extras = makeExtras()
         let gate = extras.writeGate ?? Gate(loop)
         extras.writeGate = gate
@@ -193,7 +205,9 @@ extension Connection {
     /// Becomes the writer: at once, or when all that came before have finished.
     func takeWriteTurn() async throws {
         if isCallerCancelled { throw CancellationError() }
-        if !writeObstacles.isDisjoint(with: [.writeEnded, .closed]) { throw refusal("write") }
+        if !writeObstacles.isDisjoint(with: [.writeEnded, .closed, .upgrading]) {
+            throw refusal("write")
+        }
         guard writeObstacles.contains(.writing) else {
             writeObstacles.insert(.writing)
             return
@@ -243,6 +257,15 @@ extension Connection {
         next.hasTurn = true
         wake(next.gate)
     }
+}
+
+/// What `startWrite` answers beside a count.
+@usableFromInline
+enum WriteStep {
+    /// All bytes are written.
+    @usableFromInline static var whole: Int { @inlinable get { -1 } }
+    /// Nothing was tried: the caller is not on the loop, or something stands in the way.
+    @usableFromInline static var elsewhere: Int { @inlinable get { -2 } }
 }
 
 /// Several pieces, and how far they have been written.

@@ -47,8 +47,10 @@ public actor Connection: EventSource {
         package static let writeEnded = Obstacles(rawValue: 8)
         /// Closed, closing, or used up.
         static let closed = Obstacles(rawValue: 16)
-        /// A read of several parts is under way, and may be between two of them.
+        /// A read is under way, and may be between two attempts.
         static let claimed = Obstacles(rawValue: 32)
+        /// The connection is about to become another; no write gets in line.
+        static let upgrading = Obstacles(rawValue: 64)
 
         /// Whether some read has not returned.
         package var isReading: Bool { !isDisjoint(with: [.reading, .claimed]) }

@@ -15,22 +15,20 @@ public struct ConnectionFrames<Decoder: FrameDecoder>: AsyncSequence, Sendable {
         /// What reading and decoding throw.
         public typealias Failure = any Error
         private let connection: Connection
-        private var decoder: Decoder
+        private var read: FrameRead<Decoder>
         private let fresh: Decoder
-        private let limit: Int
 
         init(_ connection: Connection, _ decoder: Decoder, limit: Int) {
             self.connection = connection
-            self.decoder = decoder
-            self.limit = limit
+            read = FrameRead(whole: decoder, limit: limit)
             fresh = decoder
         }
 
         private nonisolated(nonsending) mutating func advance() async throws -> Decoder.Frame? {
-            do { return try await connection.nextFrame(&decoder, limit: limit) } catch {
+            do { return try await read.next(of: connection) } catch {
                 // Others may take from what came, so how far it was searched says nothing. The state
                 // of a user's decoder is the user's.
-                if Decoder.self == DelimitedFrames.self { decoder = fresh }
+                if Decoder.self == DelimitedFrames.self { read.restart(fresh) }
                 throw error
             }
         }

@@ -62,17 +62,19 @@ public struct ConnectionLines: AsyncSequence, Sendable {
         /// What reading throws.
         public typealias Failure = any Error
         private let connection: Connection
-        private var decoder: LineDecoder
+        private let limit: Int
+        private var read: FrameRead<LineDecoder>
 
         init(_ connection: Connection, limit: Int) {
             self.connection = connection
-            decoder = LineDecoder(limit: limit)
+            self.limit = limit
+            read = FrameRead(LineDecoder(limit: limit))
         }
 
         private nonisolated(nonsending) mutating func advance() async throws -> String? {
-            do { return try await connection.nextLine(&decoder) } catch {
+            do { return try await read.next(of: connection) } catch {
                 // Others may take from what came, so how far it was searched says nothing.
-                decoder = LineDecoder(limit: decoder.limit)
+                read.restart(LineDecoder(limit: limit))
                 throw error
             }
         }

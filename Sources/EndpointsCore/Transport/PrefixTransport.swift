@@ -18,6 +18,8 @@ final class PrefixTransport: Transport {
     package var base: BaseTransport { inner.base }
     package var failure: EndpointError? { inner.failure }
     package var hasSealedBytes: Bool { inner.hasSealedBytes }
+    package var hasSentEnd: Bool { inner.hasSentEnd }
+    package func sendLeftovers() { inner.sendLeftovers() }
     package var needsTurn: Bool { prefix.isEmpty && inner.needsTurn }
     package var lingers: Bool { inner.lingers }
     package var endOfStream: ConnectionEnd? { inner.endOfStream }

@@ -44,6 +44,11 @@ package protocol Transport: AnyObject {
     var failure: EndpointError? { get }
     /// Whether bytes of a write that was cut off are sealed and must still leave.
     var hasSealedBytes: Bool { get }
+    /// Whether the end of our stream is sealed, so that it will leave and nothing can come after it.
+    var hasSentEnd: Bool { get }
+
+    /// Sends what is sealed and belongs to no write that is under way; there is room again.
+    func sendLeftovers()
 
     /// Reads at most `buffer.count` bytes, which is not 0.
     func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer
@@ -77,6 +82,8 @@ package protocol Transport: AnyObject {
 extension Transport {
     package var failure: EndpointError? { nil }
     package var hasSealedBytes: Bool { false }
+    package var hasSentEnd: Bool { false }
+    package func sendLeftovers() {}
     package var lingers: Bool { false }
     package var endOfStream: ConnectionEnd? { .peerClosed }
     package func lookAhead() -> ConnectionEnd? { nil }

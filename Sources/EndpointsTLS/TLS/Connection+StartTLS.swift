@@ -51,10 +51,8 @@ extension Connection {
         peer: @autoclosure () -> String,
         timeout: Duration?
     ) async throws -> Connection {
-        if phase != .open { throw refusal("upgrade") }
-        if readObstacles.isReading || writeObstacles.contains(.writing) {
-            throw error(.busy, "upgrade", reason: "another task is using this connection")
-        }
+        try beginUpgrade()
+        defer { endUpgrade() }
         if writeObstacles.contains(.writeEnded) { throw refusal("write") }
         if hasPushback {
             throw EndpointError(
@@ -67,11 +65,7 @@ extension Connection {
         }
         let start = ContinuousClock.now
         let tls = try TLSTransport(over: transport, side, origin: origin, facts: facts)
-        do {
-            writeObstacles.insert(.writing)
-            defer { passWriteTurn() }
-            try await shakeHands(tls, timeout: timeout)
-        } catch is CancellationError {
+        do { try await shakeHands(tls, timeout: timeout) } catch is CancellationError {
             endNow(.closed, reset: true)
             throw CancellationError()
         } catch {
@@ -84,13 +78,13 @@ extension Connection {
         }
         let handshake = ConnectionTimeline.Phase(start: start, duration: .now - start)
         tls.facts = facts.adding(tls.agreement()) { $0.handshake = handshake }
-        let successor = try replaceTransport(facts: tls.facts) { _ in tls }
+        let successor = try become(tls, facts: tls.facts)
         // An end that came meanwhile was told to us, not to it.
         if base.hasHungUp, let end = tls.end(after: .readHangUp) { successor.finish(with: end) }
         return successor
     }
 
-    private nonisolated(nonsending) func shakeHands(
+    private func shakeHands(
         _ tls: TLSTransport,
         timeout: Duration?
     ) async throws {
@@ -135,7 +129,7 @@ extension Connection {
 
     /// Gives the peer time to read why: closing with bytes unread would reset the connection, and
     /// take our alert with it.
-    private nonisolated(nonsending) func lingerAfterAlert() async {
+    private func lingerAfterAlert() async {
         base.shutDownWrite()
         let deadline = loop.now &+ 500_000_000
         let timer = loop.schedule(at: deadline) { self.wake(self.readGate) }

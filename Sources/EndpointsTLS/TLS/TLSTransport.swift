@@ -50,7 +50,7 @@ final class TLSTransport: Transport {
     var readEnd: Transfer?
     var writeEnd: Transfer?
     private(set) var isUp = false
-    var hasSentEnd = false
+    package var hasSentEnd = false
     /// How many bytes of the caller's write are sealed in `outgoing`.
     var sealedCount = 0
     /// `outgoing` holds a server's tickets, which travel with what is sent first.
@@ -260,6 +260,11 @@ final class TLSTransport: Transport {
     /// Sends what no write will: the reader is about to wait, perhaps for an answer to it.
     func beginWaiting() {
         if !outgoing.isEmpty && sealedCount == 0 { _ = flush() }
+    }
+
+    package func sendLeftovers() {
+        inner.sendLeftovers()
+        if !holdsTickets { beginWaiting() }
     }
 
     /// Sends what is sealed; `nil` when all of it has left.

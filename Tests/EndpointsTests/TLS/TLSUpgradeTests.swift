@@ -66,6 +66,71 @@ struct TLSUpgradeTests {
         server.abort()
     }
 
+    @Test(
+        "what is called during the handshake is refused, and none of it leaves in the clear",
+        .tags(.security)
+    )
+    func calledMeanwhile() async throws {
+        try await withPair(.unix) { near, far in
+            let upgrading = Task { [configuration = try TLSTesting.client()] in
+                try await near.startTLS(.client(serverName: "localhost", configuration))
+            }
+            // The ClientHello has left, and the handshake waits for the answer.
+            try await near.untilReading()
+            let results = Lock<[EndpointError.Code?]>([])
+            let calls: [@Sendable () async throws -> Void] = [
+                { try await near.write("secret".utf8) },
+                { try await near.write([Array("sec".utf8), Array("ret".utf8)]) },
+                { try await near.sendFile(try TLSTesting.zoo().file("ca.pem")) },
+                { try await near.closeWrite() },
+                { _ = try await near.read(atMost: 9) },
+                { _ = try await near.read(exactly: 9) },
+                { for try await _ in near.lines() {} },
+                { _ = try await near.startTLS(.client(serverName: "localhost")) },
+                { _ = try await near.detach() },
+            ]
+            let tasks = calls.map { call in
+                Task {
+                    let found = await code { try await call() }
+                    results.withLock { $0.append(found) }
+                }
+            }
+            // None of them waits for its turn.
+            for task in tasks { await task.value }
+            #expect(results.withLock { $0 } == .init(repeating: .busy, count: calls.count))
+            let server = try await far.startTLS(.server(try TLSTesting.server()))
+            let client = try await upgrading.value
+            try await client.write("after".utf8)
+            #expect(try await server.read(exactly: 5) == Array("after".utf8))
+            await client.close()
+            #expect(try await server.read(atMost: 1) == nil)
+        }
+    }
+
+    @Test(
+        "a write that waits for its turn when the handshake begins has the upgrade refused",
+        .tags(.security)
+    )
+    func writerInLine() async throws {
+        try await withPair(.unix) { near, far in
+            let bytes = numberedBytes(2_000_000)
+            let first = Task { try await near.write(bytes) }
+            try await near.untilWriting()
+            let second = Task { try await near.write("second".utf8) }
+            try await near.until { $0.extras?.writersInLine.count == 1 }
+            let found = await code {
+                _ = try await near.startTLS(
+                    .client(serverName: "localhost", try TLSTesting.client())
+                )
+            }
+            #expect(found == .busy)
+            #expect(try await far.read(exactly: bytes.count) == bytes)
+            #expect(try await far.read(exactly: 6) == Array("second".utf8))
+            try await first.value
+            try await second.value
+        }
+    }
+
     @Test("a configuration that is wrong leaves the connection as it was")
     func wrongConfiguration() async throws {
         let (near, far) = Connection.memoryPair()
