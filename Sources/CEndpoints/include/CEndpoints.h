@@ -127,6 +127,14 @@ static inline int endpoints_unacknowledged(int fd) {
   int n = 0;
   return endpoints_system.ioctl(fd, SIOCOUTQ, &n) ? -errno : n;
 }
+// About how many bytes a socket's send buffer still takes.
+static inline long endpoints_send_room(int fd) {
+  uint32_t m[9] = {0};  // SK_MEMINFO_…: 2 is held by packets, 3 the buffer's size, 5 held by queued bytes
+  socklen_t n = sizeof m;
+  if (endpoints_system.getsockopt(fd, SOL_SOCKET, SO_MEMINFO, m, &n)) return -errno;
+  uint32_t used = m[2] > m[5] ? m[2] : m[5];
+  return m[3] > used ? (long)(m[3] - used) : 0;
+}
 // Bytes received and not yet read.
 static inline int endpoints_unread(int fd) {
   int n = 0;

@@ -129,6 +129,21 @@ public struct ReadBuffer: ~Copyable, @unchecked Sendable {  // It owns its block
         size = 0
     }
 
+    /// Gives back the memory that its bytes do not need: they will stay for a while.
+    mutating func compact() {
+        guard let old = block, count <= size / 2 else { return }
+        let bytes = readable
+        let needed = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 16)
+        if let start = bytes.baseAddress {
+            needed.copyMemory(from: start, byteCount: bytes.count)
+        }
+        Self.discard(old, size)
+        block = needed
+        size = bytes.count
+        head = 0
+        tail = size
+    }
+
     /// Moves the bytes to the front, into a larger block if this one is full.
     private mutating func makeRoom() {
         if head > 0 && count <= size / 2 {

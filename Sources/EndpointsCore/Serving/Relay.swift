@@ -122,19 +122,18 @@ private struct Relay: Sendable {
     private func pump(from side: Side) async -> Int {
         let (source, target) = (connection(side), connection(side.other))
         var count = 0
-        var buffer = ReadBuffer()
+        var last = 0
         do {
             while true {
-                let read: Int
-                do { read = try await source.read(into: &buffer) } catch let error as EndpointError
+                var buffer = ReadBuffer(capacity: target.relayedRead(after: last))
+                do { last = try await source.read(into: &buffer) } catch let error as EndpointError
                 {
                     report.yield(.readFailed(side, error))
                     return count
                 }
-                if read == 0 { break }
-                count += read
-                try await target.write(buffer)
-                buffer.removeAll()
+                if last == 0 { break }
+                count += last
+                try await target.write(draining: &buffer)
             }
             try await target.closeWrite()
             report.yield(.ended(side))
@@ -181,22 +180,5 @@ private struct Relay: Sendable {
         guard count > 0 else { return }
         await a.noteLoss(count)
         await b.noteLoss(count)
-    }
-}
-
-extension Connection {
-    /// Copies our bytes to `other`, and our end; one direction of a relay.
-    package func pump(to other: Connection) async throws -> Int {
-        var count = 0
-        var buffer = ReadBuffer()
-        while true {
-            let read = try await read(into: &buffer)
-            if read == 0 { break }
-            try await other.write(buffer)
-            count += read
-            buffer.removeAll()
-        }
-        try await other.closeWrite()
-        return count
     }
 }

@@ -123,6 +123,11 @@ package final class SocketTransport: BaseTransport, Transport {
 
     package override var unreadCount: Int { max(Int(endpoints_unread(descriptor)), 0) }
 
+    package override var writeRoom: Int? {
+        let room = endpoints_send_room(descriptor)
+        return room < 0 ? nil : room
+    }
+
     override var unsentCount: Int { max(Int(endpoints_unsent(descriptor)), 0) }
 
     override var unacknowledgedCount: Int {

@@ -152,6 +152,8 @@ package class BaseTransport {
     var unsentCount: Int { 0 }
     /// Bytes that were written and that the peer's system has not acknowledged; 0 where writing is delivery.
     var unacknowledgedCount: Int { 0 }
+    /// About how many bytes a write would take now; `nil` if that is not known.
+    package var writeRoom: Int? { nil }
     /// Ends our direction, whatever runs above.
     package func shutDownWrite() {}
     /// Reads and drops what has come; as `Transport.read`.

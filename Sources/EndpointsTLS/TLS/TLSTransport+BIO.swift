@@ -151,6 +151,20 @@ struct OutgoingRecords {
         return true
     }
 
+    /// Gives back the memory that its bytes do not need: they will stay for a while.
+    mutating func compact() {
+        let held = end - start
+        guard let block = memory, capacity == BlockPool.blockSize, held <= capacity / 2 else {
+            return
+        }
+        let needed = UnsafeMutableRawPointer.allocate(byteCount: held, alignment: 16)
+        needed.copyMemory(from: block + start, byteCount: held)
+        free()
+        memory = needed
+        capacity = held
+        end = held
+    }
+
     mutating func removeFirst(_ count: Int) {
         start += count
         if start >= end { free() }
@@ -159,7 +173,7 @@ struct OutgoingRecords {
     /// Gives the memory back, and all that it held up.
     mutating func free() {
         if let memory {
-            if capacity == Self.little {
+            if capacity != BlockPool.blockSize {
                 memory.deallocate()
             } else if let loop = EventLoop.current {
                 loop.hot.pointee.blocks.give(memory)

@@ -275,6 +275,7 @@ final class TLSTransport: Transport {
             if transfer.rawValue > 0 {
                 outgoing.removeFirst(transfer.rawValue)
             } else if transfer.wouldBlock {
+                outgoing.compact()
                 return transfer
             } else if !transfer.isMoved {
                 innerWriteFailure = transfer

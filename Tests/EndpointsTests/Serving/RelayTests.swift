@@ -40,6 +40,38 @@ struct RelayTests {
         }
     }
 
+    @Test("a pair whose peers take nothing holds little of what they sent", .tags(.faults))
+    func stalled() async {
+        await #expect(processExitsWith: .success) {
+            let group = EventLoopGroup(loopCount: 2)
+            let bytes = numberedBytes(16 << 20)
+
+            /// Both peers send and do not read; returns when neither direction goes on.
+            @Sendable func stall() async throws -> [Connection] {
+                var all: [Connection] = []
+                for _ in 0..<2 {
+                    let (peer, ours) = try connectedDescriptors()
+                    all.append(.over(OwnedDescriptor(peer), on: group.loops[0]))
+                    all.append(.over(OwnedDescriptor(ours), on: group.loops[1]))
+                }
+                let (near, far) = (all[1], all[3])
+                Task(executorPreference: near.loop) { try await relay(between: near, and: far) }
+                for peer in [all[0], all[2]] { Task { try await peer.write(bytes) } }
+                for connection in all { try await connection.untilWriting() }
+                return all
+            }
+
+            // What the loops keep for the next reads is there before the count.
+            var kept = try await stall()
+            let before = allocatedBytes()
+            for _ in 0..<10 { kept += try await stall() }
+            let each = (allocatedBytes() - before) / 10
+            #expect(each < 64 << 10, "\(each) bytes a pair")
+            for connection in kept { connection.abort() }
+            await group.shutdown()
+        }
+    }
+
     @Test(
         "the end of one direction is passed on, and leaves the other open",
         arguments: [false, true]
