@@ -39,11 +39,13 @@ extension TLSTransport {
     ) -> Int32 {
         readsLeft &-= 1
         if readsLeft < 0 {
+            isFlooded = true
             endpoints_bio_retry_read(bio)
             return 0
         }
+        let limit = isFlooded ? min(count, Self.floodedRead) : count
         let transfer = inner.read(
-            into: UnsafeMutableRawBufferPointer(start: buffer, count: count)
+            into: UnsafeMutableRawBufferPointer(start: buffer, count: limit)
         )
         if transfer.rawValue > 0 {
             if !isUp && opening == nil { noteOpening(buffer, transfer.rawValue) }
@@ -65,6 +67,9 @@ extension TLSTransport {
         }
         return 0
     }
+
+    /// Some forty key updates, each of which costs ten microseconds; OpenSSL stops at none that it has.
+    private static let floodedRead = 1024
 
     private func noteOpening(_ buffer: UnsafeMutablePointer<CChar>?, _ count: Int) {
         opening = Array(UnsafeRawBufferPointer(start: buffer, count: min(count, 48)))

@@ -56,6 +56,9 @@ final class TLSTransport: Transport {
     /// `outgoing` holds a server's tickets, which travel with what is sent first.
     var holdsTickets = false
 
+    /// The peer has sent much and no data: it gets the time for little of that at once.
+    var isFlooded = false
+
     /// How often one call may still ask the inner transport for bytes; below 0 it was stopped, and may go
     /// on when others have had their turn.
     var readsLeft = 0
@@ -189,10 +192,13 @@ final class TLSTransport: Transport {
                 return answer
             }
             total += count
-            // Records that came together leave together.
-        } while total < buffer.count && SSL_has_pending(ssl) == 1
+            isFlooded = false
+            // Records that came together leave together, within the job's budget: each may be a byte.
+        } while total < buffer.count && SSL_has_pending(ssl) == 1 && takeTurn()
         return .moved(total)
     }
+
+    private func takeTurn() -> Bool { EventLoop.current?.hot.pointee.budget.take() ?? true }
 
     // MARK: writing
 

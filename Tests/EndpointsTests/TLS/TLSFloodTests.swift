@@ -25,6 +25,36 @@ struct TLSFloodTests {
         await server.close()
     }
 
+    @Test("one that goes on and on is given less time at once")
+    func lessAtOnce() async throws {
+        let (client, server) = try await TLSTesting.pair()
+        try await client.changeKeys(times: 1_800)
+        try await server.readNothing()
+        try await client.changeKeys(times: 1_800)
+        try await client.write("data".utf8)
+        let (turns, bytes) = try await server.readsUntilData()
+        #expect(turns >= 10)
+        #expect(bytes == Array("data".utf8))
+        await client.close()
+        await server.close()
+    }
+
+    @Test("records of a byte are counted against the job, however many one read could take")
+    func tinyRecords() async throws {
+        let (client, server) = try await TLSTesting.pair()
+        let bytes = numberedBytes(1_000)
+        for byte in bytes { try await client.write([byte]) }
+        let first = await server.perform { server in
+            var room = [UInt8](repeating: 0, count: 2_000)
+            let count = room.withUnsafeMutableBytes { server.transport.read(into: $0) }.rawValue
+            return Array(room[..<max(count, 0)])
+        }
+        #expect((1...200).contains(first.count))
+        #expect(try await first + server.read(exactly: bytes.count - first.count) == bytes)
+        await client.close()
+        await server.close()
+    }
+
     @Test("what comes behind it is read", arguments: [0, 1, 2])
     func data(layers: Int) async throws {
         var (client, server) = try await TLSTesting.pair()
@@ -124,6 +154,16 @@ extension Connection {
     /// Whether some are left after a try.
     private func sendsKept() throws -> Bool {
         try #require(transport as? TLSTransport).flush() != nil
+    }
+
+    /// Reads the transport till it is empty, and gets nothing.
+    fileprivate func readNothing() throws {
+        var buffer = [UInt8](repeating: 0, count: 64)
+        while true {
+            let transfer = buffer.withUnsafeMutableBytes { transport.read(into: $0) }
+            if transfer.wouldBlock { return }
+            try #require(transfer == .needsTurn)
+        }
     }
 
     /// Reads the transport till there are bytes; answers how often it asked for a turn meanwhile.
