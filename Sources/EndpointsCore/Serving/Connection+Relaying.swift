@@ -12,6 +12,23 @@ extension Connection {
     /// like the beginning of much.
     private static let cautiousRead = 17_408
 
+    /// Copies our bytes to `other`, and our end.
+    ///
+    /// Cancellation: what was read and not written is lost.
+    package func pump(to other: Connection) async throws -> Int {
+        var count = 0
+        var last = 0
+        while true {
+            var buffer = ReadBuffer(capacity: other.relayedRead(after: last))
+            last = try await read(into: &buffer)
+            if last == 0 { break }
+            try await other.write(draining: &buffer)
+            count += last
+        }
+        try await other.closeWrite()
+        return count
+    }
+
     /// How much to read for us at once, after a read that brought `last` bytes.
     nonisolated func relayedRead(after last: Int) -> Int {
         let isMuch = last >= Self.cautiousRead && hasRoom(for: BlockPool.blockSize)
