@@ -4,12 +4,18 @@
 // batch (epoll(7), Q&A). So an entry has a generation that is part of the token; an event of an old
 // generation finds nobody.
 
+/// Something at which tasks of a loop wait.
+package protocol LoopMember: AnyObject {
+    /// The loop ends: closes what is open and wakes whoever waits, so that each call fails.
+    ///
+    /// On the loop, perhaps more than once.
+    nonisolated func loopWillStop()
+}
+
 /// Something that is told of its descriptor's readiness, on the loop's thread, outside any job.
-package protocol EventSource: AnyObject {
+package protocol EventSource: LoopMember {
     /// The descriptor became ready.
     nonisolated func ready(_ readiness: Readiness)
-    /// The loop is about to end: wake whoever waits, close what is open.
-    nonisolated func loopWillStop()
 }
 
 /// The sources of a loop by descriptor; touched on the loop's thread only.
@@ -56,15 +62,23 @@ struct DescriptorTable {
         return entries[index].source
     }
 
-    /// All sources of the moment.
-    var sources: [any EventSource] {
-        var found: [any EventSource] = []
+    /// The first source whose descriptor is `start` or more.
+    func source(from start: Int) -> (index: Int, source: any EventSource)? {
         // By index: an iterator makes an `Entry?`, and Swift 6.3.1 does not know its `nil` again
         // behind the unowned reference, so that a debug build walks on for ever.
-        for index in entries.indices {
-            if let source = entries[index].source { found.append(source) }
+        var index = start
+        while index < entries.count {
+            if let source = entries[index].source { return (index, source) }
+            index += 1
         }
-        return found
+        return nil
+    }
+
+    /// How many sources there are.
+    var count: Int {
+        var count = 0
+        for index in entries.indices where entries[index].source != nil { count += 1 }
+        return count
     }
 
     func deallocate() { entries.deallocate() }

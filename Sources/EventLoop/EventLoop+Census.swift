@@ -7,7 +7,7 @@ extension EventLoop {
             run {
                 let state = self.state
                 continuation.resume(
-                    returning: (state.pointee.table.sources.count, state.pointee.timers.count)
+                    returning: (state.pointee.table.count, state.pointee.timers.count)
                 )
             }
         }

@@ -78,7 +78,7 @@ private final class LoopWait: EventSource, @unchecked Sendable {
     }
 
     private func start(_ continuation: UnsafeContinuation<Void, Never>, _ begin: () -> Int32) {
-        guard case .new = state, !loop.isStopping, !loop.hasStopped else {
+        guard case .new = state, !loop.isStopping else {
             state = .over  // Cancelled before it came here, or the loop is ending.
             return continuation.resume()
         }

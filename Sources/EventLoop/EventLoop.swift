@@ -4,10 +4,9 @@
 // asks at each call into an actor and each return from it whether it is already in the right place;
 // with one object the answer is a comparison of pointers, and a handler never leaves its thread.
 //
-// A turn: take the mail, run the ready jobs (at most `jobsPerTurn`, so that jobs which make jobs
-// starve no descriptor), wait or look for events, tell their sources, fire the timers. A source may
-// run the job it kept (Gate.swift) right away, while its connection is in the cache; a batch of
-// events is bounded, so that descriptors starve no job.
+// A job that comes from elsewhere is never run by whoever brings it: that may be in the middle of
+// something, such as a cancellation, that the job cannot stand. It goes to the mailbox, also when the
+// loop has ended (EventLoop+Stopping.swift). What the thread does all day is in EventLoop+Turn.swift.
 
 import CEndpoints
 import Synchronization
@@ -26,29 +25,40 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         package var turnTime: UInt64 = 0
         /// What the current piece of work may still do before it must let others run.
         package var budget = WorkBudget()
+        /// How much of the turn is left for work of the present kind.
+        var slice = WorkSlice()
+        /// The loop is ending, or has ended: timers fire before their time, and nobody waits.
+        package var isStopping = false
         package var blocks = BlockPool()
+        /// The gates at which a task waits.
+        var parked = ParkedGates()
     }
     /// What only the loop itself touches; behind a pointer for the same reason.
     struct State {
         var jobs = JobQueue()
         var timers = TimerQueue()
         var table = DescriptorTable()
-        var isStopping = false
+        /// Calls from other threads that have been taken from the mailbox, the first at the end.
+        var calls: [@Sendable () -> Void] = []
+        /// Jobs that came with them, and wait until they have run.
+        var jobsAfterCalls: [UnownedJob] = []
+        var roundsLeft = EventLoop.mostStopRounds
     }
-    static let jobsPerTurn = 1024
-    static let stallLimit: UInt64 = 100_000_000
 
     package let hot: UnsafeMutablePointer<HotState>
     let driver: any LoopDriver
     let mailbox = Lock(Mailbox())
     let hasMail = Atomic<Bool>(false)
-    private let isAsleep = Atomic<Bool>(false)
-    private let stalls = Atomic<Int>(0)
-    private let onStall: @Sendable (Duration) -> Void
+    let isAsleep = Atomic<Bool>(false)
+    /// Threads that are about to wake the driver, which is not closed before they have.
+    let wakers = Atomic<Int>(0)
+    let stalls = Atomic<Int>(0)
+    let onStall: @Sendable (Duration) -> Void
 
     let state: UnsafeMutablePointer<State>
-    /// The loop is at its end: timers fire before their time.
-    package var isStopping: Bool { state.pointee.isStopping }
+    /// The loop is ending, or has ended: timers fire before their time, and nobody waits.
+    package var isStopping: Bool { hot.pointee.isStopping }
+    /// The loop has ended, and its driver is closed.
     var hasStopped = false
     var thread = pthread_t()
     let isJoined = Lock(false)
@@ -75,9 +85,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         if result == 0 {
             endpoints_name_thread(thread, String(name.prefix(15)))
         } else {
-            // No thread to be had: what is handed to the loop runs on whoever brings it.
+            // No thread to be had: the loop has ended before it began.
             start.release()
+            hot.pointee.isStopping = true
             hasStopped = true
+            driver.close()
             isJoined.withLock { $0 = true }
             mailbox.withLock { $0.state = .stopped }
         }
@@ -85,6 +97,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     deinit {
         hot.pointee.blocks.removeAll()
+        hot.pointee.parked.deallocate()
         hot.deallocate()
         state.pointee.jobs.deallocate()
         state.pointee.table.deallocate()
@@ -150,34 +163,29 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         // The runtime holds no reference to an executor, and what is posted may drop the last one.
         let me = Unmanaged.passRetained(self)
         defer { me.release() }
-        let previous = mailbox.withLock { box in
+        let (isAsleep, isLate) = mailbox.withLock { box in
             add(&box)
-            defer { if box.state == .stopped { box.state = .runningLate } }
-            return box.state
+            switch box.state {
+            case .running:
+                // The loop says that it sleeps and then looks for mail; here it is the other way
+                // round, so one of the two sees the other's word.
+                hasMail.store(true, ordering: .sequentiallyConsistent)
+                let isAsleep = self.isAsleep.exchange(false, ordering: .sequentiallyConsistent)
+                // Under the lock: so the loop, which ends under it, knows of everyone who may still
+                // write to its driver.
+                if isAsleep { wakers.add(1, ordering: .relaxed) }
+                return (isAsleep, false)
+            case .stopped:
+                box.state = .runningLate
+                return (false, true)
+            case .runningLate: return (false, false)
+            }
         }
-        switch previous {
-        case .running:
-            // The loop says that it sleeps and then looks for mail; here it is the other way round,
-            // so one of the two sees the other's word.
-            hasMail.store(true, ordering: .sequentiallyConsistent)
-            if isAsleep.exchange(false, ordering: .sequentiallyConsistent) { driver.wake() }
-        case .stopped: runLate()
-        case .runningLate: break
+        if isAsleep {
+            driver.wake()
+            wakers.subtract(1, ordering: .releasing)
         }
-    }
-
-    /// Runs what was handed to a loop that has no thread, on the caller's; see Mailbox.swift.
-    private func runLate() {
-        let outer = endpoints_current_loop()
-        endpoints_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
-        defer { endpoints_set_current_loop(outer) }
-        repeat {
-            takeMail()
-            while runJobs() {}
-        } while !mailbox.withLock { box in
-            if box.isEmpty { box.state = .stopped }
-            return box.isEmpty
-        }
+        if isLate { runLate() }
     }
 
     // MARK: jobs, on the loop
@@ -194,27 +202,6 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         )
     }
 
-    private func takeMail() {
-        var calls: [@Sendable () -> Void] = []
-        mailbox.withLock { box in
-            hasMail.store(false, ordering: .relaxed)
-            for job in box.jobs { state.pointee.jobs.append(job) }
-            box.jobs.removeAll(keepingCapacity: true)
-            swap(&calls, &box.calls)
-        }
-        for call in calls { call() }
-    }
-
-    /// Runs a bounded number of jobs; answers whether any are left.
-    func runJobs() -> Bool {
-        var budget = Self.jobsPerTurn
-        while budget > 0, let job = state.pointee.jobs.popFirst() {
-            runNow(job)
-            budget -= 1
-        }
-        return !state.pointee.jobs.isEmpty
-    }
-
     // MARK: descriptors, on the loop
 
     /// Begins to tell `source` when the descriptor becomes readable or ends.
@@ -229,7 +216,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         _ source: any EventSource,
         writable: Bool = false
     ) -> Int32 {
-        if isStopping || hasStopped { return -ESHUTDOWN }
+        if isStopping { return -ESHUTDOWN }
         let token = state.pointee.table.insert(source, for: descriptor)
         let result = driver.add(descriptor, token: token, writable: writable)
         if result != 0 { state.pointee.table.remove(descriptor) }
@@ -269,6 +256,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     package var now: UInt64 { driver.now() }
 
     /// Calls `action` on the loop at `deadline` (nanoseconds of the loop's clock), outside any job.
+    ///
+    /// On a loop that is ending or has ended, soon: no timer is lost, and none holds up the end.
     package func schedule(at deadline: UInt64, _ action: @escaping () -> Void) -> LoopTimer {
         let timer = LoopTimer(deadline: deadline, action: action)
         state.pointee.timers.insert(timer)
@@ -276,76 +265,4 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     }
 
     package func cancel(_ timer: LoopTimer) { state.pointee.timers.remove(timer) }
-
-    // MARK: the loop
-
-    fileprivate func run() {
-        blockSignals()
-        endpoints_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
-        let events = UnsafeMutableBufferPointer<LoopEvent>.allocate(capacity: 256)
-        defer { events.deallocate() }
-        hot.pointee.turnTime = driver.coarseNow()
-        repeat {
-            if hasMail.load(ordering: .acquiring) { takeMail() }
-            driver.arrange(&state.pointee.jobs)
-            let isBusy = runJobs()
-            noticeStall()
-            let count = waitForEvents(into: events, isBusy: isBusy)
-            hot.pointee.turnTime = driver.coarseNow()
-            for event in events[..<count] {
-                state.pointee.table.source(for: event.token)?.ready(event.readiness)
-            }
-            if state.pointee.timers.earliest != nil { fireTimers() }
-        } while !(isStopping && finish())
-        endpoints_set_current_loop(nil)
-    }
-
-    private func waitForEvents(
-        into events: UnsafeMutableBufferPointer<LoopEvent>,
-        isBusy: Bool
-    ) -> Int {
-        if isBusy || isStopping || hasMail.load(ordering: .relaxed) {
-            return driver.wait(atMost: 0, into: events)
-        }
-        var limit: UInt64?
-        if let deadline = state.pointee.timers.earliest {
-            let now = driver.now()
-            limit = deadline > now ? deadline - now : 0
-        }
-        if limit == 0 { return driver.wait(atMost: 0, into: events) }
-        isAsleep.store(true, ordering: .sequentiallyConsistent)
-        let hasMail = hasMail.load(ordering: .sequentiallyConsistent)
-        let count = driver.wait(atMost: hasMail ? 0 : limit, into: events)
-        isAsleep.store(false, ordering: .relaxed)
-        return count
-    }
-
-    private func fireTimers() {
-        let now = driver.now()
-        while let action = state.pointee.timers.popDue(at: now) { action() }
-    }
-
-    private func noticeStall() {
-        let worked = driver.coarseNow() &- hot.pointee.turnTime
-        guard worked > Self.stallLimit else { return }
-        if stalls.add(1, ordering: .relaxed).oldValue == 0 { onStall(.nanoseconds(worked)) }
-    }
-
-    /// Signals are for the program's own threads; SIGPIPE is for nobody.
-    ///
-    /// What a fault raises stays.
-    private func blockSignals() {
-        var signals = sigset_t()
-        sigfillset(&signals)
-        for fault in [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGPROF, SIGSYS] {
-            sigdelset(&signals, fault)
-        }
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
-    }
-}
-
-/// The loop's thread; takes over the reference that `init` made for it.
-private func runLoop(_ loop: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    if let loop { Unmanaged<EventLoop>.fromOpaque(loop).takeRetainedValue().run() }
-    return nil
 }

@@ -1,8 +1,7 @@
 // What other threads hand to a loop.
 //
-// A loop that has stopped has no thread, yet actors on it may still be entered (a late `deinit`, a
-// task that was suspended elsewhere). Then the thread that brings the job runs it: one at a time,
-// so the loop's mutual exclusion holds.
+// A loop that has ended has no thread, yet actors on it may still be entered (a late `deinit`, a
+// task that was suspended elsewhere): EventLoop+Stopping.swift says who runs that.
 
 struct Mailbox {
     enum State {

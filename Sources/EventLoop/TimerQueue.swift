@@ -47,14 +47,6 @@ struct TimerQueue {
         return timer.action
     }
 
-    /// Takes out all timers, due or not; those that their actions set are not among them.
-    mutating func popAll() -> [() -> Void] {
-        let timers = heap.sorted { $0.deadline < $1.deadline }
-        for timer in timers { timer.index = -1 }
-        heap.removeAll()
-        return timers.map(\.action)
-    }
-
     private mutating func moveUp(_ start: Int) {
         var index = start
         while index > 0 {

@@ -53,3 +53,38 @@ package struct WorkBudget {
     /// Begins a piece of work.
     mutating func refill() { left = Self.piece }
 }
+
+/// How much of a turn is left for one kind of work.
+struct WorkSlice {
+    /// Nanoseconds after which the loop turns to its other work.
+    private static let length: UInt64 = 1_000_000
+    /// Units between two looks at the clock.
+    private static let lookInterval = 128
+    /// Units that a piece of work costs beside what it takes from its budget.
+    private static let pieceCost = 16
+
+    private var untilLook = 0
+    /// When the slice is over; 0 before the first look, since most turns are over sooner.
+    private var end: UInt64 = 0
+
+    mutating func begin() {
+        untilLook = Self.lookInterval
+        end = 0
+    }
+
+    /// Charges a piece of work; whether so much has been done that the time should be looked at.
+    mutating func mustLookAtClock(after piece: WorkBudget) -> Bool {
+        untilLook &-= Self.pieceCost &+ WorkBudget.piece &- piece.left
+        return untilLook <= 0
+    }
+
+    /// Whether the time is up.
+    mutating func isOver(at now: UInt64) -> Bool {
+        untilLook = Self.lookInterval
+        if end == 0 {
+            end = now &+ Self.length
+            return false
+        }
+        return now >= end
+    }
+}

@@ -50,7 +50,7 @@ struct FairnessTests {
                                 hops.add()
                                 await Task.yield()
                                 await Resident(loop).increment()
-                                let gate = Gate(loop)
+                                let gate = Gate(loop, of: nil)
                                 await gate.pass()
                             }
                         }
@@ -83,6 +83,75 @@ struct FairnessTests {
             await Resident(loop).run { _ in for source in sources { source.stop() } }
             #expect(events.value >= before)
         }
+    }
+
+    /// What keeps a loop busy, without end, a tenth of a millisecond at a time.
+    enum Load: CaseIterable { case jobs, events, timers, calls }
+
+    @Test(
+        "timers and calls from elsewhere are a few milliseconds late at most, whatever the load",
+        arguments: Load.allCases
+    )
+    func punctuality(load: Load) async throws {
+        let clock = try WorkClock()
+        let group = EventLoopGroup(drivers: [clock])
+        let loop = group.next()
+        let isOver = Flag()
+        @Sendable func work() { clock.work(for: .microseconds(100)) }
+        @Sendable func workAsCall() {
+            work()
+            if !isOver.isSet { loop.runOutsideJob(workAsCall) }
+        }
+        @Sendable func workAsTimer() {
+            work()
+            if !isOver.isSet { _ = loop.schedule(at: loop.now, workAsTimer) }
+        }
+        let sources = (0..<300).map { _ in Flood(loop, didTell: work) }
+        switch load {
+        case .jobs:
+            for _ in 0..<2000 {
+                Task(executorPreference: loop) {
+                    let gate = Gate(loop, of: nil)
+                    while !isOver.isSet {
+                        work()
+                        await gate.pass()
+                    }
+                }
+            }
+        case .events: loop.run { for source in sources { source.start() } }
+        case .timers: loop.run { for _ in 0..<2000 { workAsTimer() } }
+        case .calls: loop.run { for _ in 0..<2000 { workAsCall() } }
+        }
+        var delays: [UInt64] = []
+        for _ in 0..<20 {
+            // Among thousands of its own kind each must wait for those before it.
+            if load != .timers {
+                delays.append(
+                    await withUnsafeContinuation { continuation in
+                        loop.run {
+                            let deadline = loop.now + 1_000_000
+                            _ = loop.schedule(at: deadline) {
+                                continuation.resume(returning: loop.now - deadline)
+                            }
+                        }
+                    }
+                )
+            }
+            if load != .calls {
+                delays.append(
+                    await withUnsafeContinuation { continuation in
+                        let start = loop.now
+                        loop.run { continuation.resume(returning: loop.now - start) }
+                    }
+                )
+            }
+        }
+        isOver.set()
+        await Resident(loop).run { _ in
+            if load == .events { for source in sources { source.stop() } }
+        }
+        await group.shutdown()
+        #expect(delays.max() ?? 0 < 10_000_000)
     }
 
     @Test("a job that keeps the loop for long is noticed and told once")

@@ -9,7 +9,7 @@ struct GateTests {
     func open() async throws {
         try await withLoops { group in
             let isHome = await Resident(group.next()).run { resident in
-                let gate = Gate(resident.loop)
+                let gate = Gate(resident.loop, of: nil)
                 let other = Task { resident.increment() }
                 // The other's job is in the queue when this one goes to its end.
                 while resident.count == 0 { await gate.pass() }
@@ -25,7 +25,7 @@ struct GateTests {
         try await withLoops { group in
             let loop = group.next()
             let resident = Resident(loop)
-            let gate = Gate(loop)
+            let gate = Gate(loop, of: nil)
             let isWaiting = Flag()
             let hasPassed = Flag()
             let waiter = Task {
@@ -50,7 +50,7 @@ struct GateTests {
         try await withLoops { group in
             let loop = group.next()
             let resident = Resident(loop)
-            let gate = Gate(loop)
+            let gate = Gate(loop, of: nil)
             let waiting = [Flag(), Flag()]
             let passed = [Flag(), Flag()]
             for number in 0..<2 {
@@ -77,7 +77,7 @@ struct GateTests {
         try await withLoops { group in
             await Resident(group.next()).run { resident in
                 for _ in 0..<1000 {
-                    let gate = Gate(resident.loop)
+                    let gate = Gate(resident.loop, of: nil)
                     gate.close(for: .read)
                     #expect(gate.open() == nil)
                     await gate.pass()
@@ -93,7 +93,7 @@ struct GateTests {
         try await withLoops { group in
             let loop = group.next()
             let resident = Resident(loop)
-            let gate = Gate(loop)
+            let gate = Gate(loop, of: nil)
             let steps = Lock<[String]>([])
             @Sendable func note(_ step: String) { steps.withLock { $0.append(step) } }
             let waiter = Task(executorPreference: loop) {
@@ -130,7 +130,7 @@ struct GateTests {
             let (first, again) = await Task(executorPreference: loop) {
                 let first = UInt(bitPattern: endpoints_current_task())
                 await Resident(loop).increment()
-                await Gate(loop).pass()
+                await Gate(loop, of: nil).pass()
                 try? await loop.sleep(for: .milliseconds(1))
                 let child = await withTaskGroup(of: UInt.self) { group in
                     group.addTask { UInt(bitPattern: endpoints_current_task()) }

@@ -108,7 +108,7 @@ struct ShutdownTests {
         let chain = Task(executorPreference: loop) {
             for _ in 0..<5000 {
                 done.add()
-                await Gate(loop).pass()
+                await Gate(loop, of: nil).pass()
             }
         }
         await group.shutdown()

@@ -35,7 +35,7 @@ struct TimerQueueTests {
         while let action = queue.popDue(at: 49) { action() }
         #expect(fired == expected.filter { $0 <= 49 }.sorted())
         #expect(queue.popDue(at: 49) == nil)
-        for action in queue.popAll() { action() }
+        while let action = queue.popDue(at: .max) { action() }
         #expect(fired == expected.sorted())
         #expect(queue.earliest == nil)
         for timer in timers { queue.remove(timer) }

@@ -109,12 +109,15 @@ public struct RetryPolicy: Sendable {
         return .seconds(seconds)
     }
 
+    /// Draws once: a range from the standard library draws until a number suits it, which those of a
+    /// caller's own generator may never do.
     private func chance(
         below limit: Duration,
         using generator: inout some RandomNumberGenerator
     ) -> Duration {
         let limit = clamp(limit)
-        guard limit > .zero else { return .zero }
-        return Duration(attoseconds: .random(in: 0..<limit.attoseconds, using: &generator))
+        let part = UInt128(generator.next()) << 64  // of 2¹²⁸
+        let attoseconds = UInt128(limit.attoseconds).multipliedFullWidth(by: part).high
+        return Duration(attoseconds: Int128(attoseconds))
     }
 }

@@ -98,7 +98,7 @@ extension Connection {
 
     private func waitUntilClosed() async {
         while phase != .closed {
-            let gate = Gate(loop)
+            let gate = Gate(loop, of: self)
             makeExtras().closeWaiters.append(gate)
             gate.close(for: .close)
             await gate.pass()
@@ -121,7 +121,7 @@ extension Connection {
                 return
             }
             let extras = makeExtras()
-            let gate = extras.writeGate ?? Gate(loop)
+            let gate = extras.writeGate ?? Gate(loop, of: self)
             extras.writeGate = gate
             writerNeedsReadable = transfer == .needsReadable
             gate.close(for: .write)

@@ -99,7 +99,7 @@ extension Connection {
             do { try register(for: "wait for the end of") } catch {
                 return .failed(error as? EndpointError ?? self.error(.closed, "wait"))
             }
-            let gate = Gate(loop)
+            let gate = Gate(loop, of: self)
             makeExtras().endWaiters.append(gate)
             noticeEnd()
             if (fully ? fullEnd : end) == nil {

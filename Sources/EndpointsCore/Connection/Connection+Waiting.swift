@@ -138,6 +138,10 @@ extension Connection {
     ) throws {
         if !base.isRegistered {
             let result = base.register(on: loop, self)
+            if result == -ESHUTDOWN {
+                endNow(.closed, reset: false)
+                throw refusal(operation)
+            }
             if result != 0 { throw systemError(-result, operation) }
         }
         if transfer == .needsWritable && !base.watchesWritable {

@@ -187,7 +187,7 @@ extension Connection {
     /// In the same breath as the attempt that would block; answers where to wait.
     private nonisolated func beginWriteWait(_ transfer: Transfer, _ here: OnLoop) -> Gate {
         let extras = makeExtras()
-        let gate = extras.writeGate ?? Gate(loop)
+        let gate = extras.writeGate ?? Gate(loop, of: self)
         extras.writeGate = gate
         writerNeedsReadable = transfer == .needsReadable
         if transfer != .needsTurn { gate.close(for: .write) }
@@ -237,7 +237,7 @@ extension Connection {
 
     /// Gets in line; the turn is handed over, so that nobody can slip in between.
     func getInLine() -> WriterInLine {
-        let writer = WriterInLine(Gate(loop))
+        let writer = WriterInLine(Gate(loop, of: self))
         makeExtras().writersInLine.append(writer)
         return writer
     }

@@ -94,8 +94,9 @@ public actor Connection: EventSource {
         self.facts = facts
         self.origin = origin
         self.loop = loop
-        readGate = Gate(loop)
+        readGate = Gate(loop, of: nil)
         lastActivity = 0  // Set when a limit is; the loop's own time is not ours to read here.
+        readGate.belong(to: self)
         if predecessor == nil { origin.observer?.connectionOpened(at: origin.endpoint) }
     }
 

@@ -24,7 +24,7 @@ extension Listener {
     /// A place to wait, in the same breath as the look that found nothing (see
     /// `Connection.waitAtReadGate`).
     func beginAcceptWait() -> Gate {
-        let gate = Gate(loop)
+        let gate = Gate(loop, of: self)
         waiters.append(gate)
         gate.close(for: .accept)
         return gate
@@ -61,7 +61,7 @@ extension Listener {
     ///
     /// On the loop.
     nonisolated func acceptNow() -> Connection? {
-        if phase == .closed || isSuspended || pause.isPausing { return nil }
+        if phase == .closed || isSuspended || pause.isPausing || loop.isStopping { return nil }
         for source in sources where source.queue.mayHaveMore {
             if let connection = accept(from: source) { return connection }
             if pause.isPausing { return nil }

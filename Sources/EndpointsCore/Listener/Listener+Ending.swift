@@ -42,7 +42,7 @@ extension Listener {
     /// is its user's, and neither waited for nor counted. Of several calls at once the shortest time
     /// counts for all, and what one has aborted is aborted to the others too.
     ///
-    /// Cancellation: aborts the rest at once.
+    /// Cancellation: aborts the rest at once. So does the end of the listener's event loop.
     ///
     /// - Parameter timeout: How long to wait; zero aborts at once.
     /// - Returns: How many handlers ended by themselves from now on, and how many were aborted.
@@ -52,10 +52,10 @@ extension Listener {
         let before = drained.map(\.result)
         beginDraining()
         let deadline = loop.now &+ timeout.nanosecondsClamped
-        let gate = Gate(loop)
+        let gate = Gate(loop, of: self)
         drainers.append(gate)
         let timer = loop.schedule(at: deadline) { self.wake(gate) }
-        while !Task.isCancelled && loop.now < deadline && isBusy(drained) {
+        while !Task.isCancelled && loop.now < deadline && isBusy(drained) && !loop.isStopping {
             gate.close(for: .drain)
             await waitToDrain(at: gate)
         }

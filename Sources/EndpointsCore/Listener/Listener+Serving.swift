@@ -44,7 +44,7 @@ extension Listener {
         limits: ServeLimits,
         _ handler: @escaping @Sendable (isolated Connection) async throws -> Void
     ) async throws {
-        let session = ServeSession(limits, on: loop)
+        let session = ServeSession(limits, of: self)
         await withTaskExecutorPreference(loop) {
             await begin(session)
             await withDiscardingTaskGroup { group in
@@ -116,7 +116,9 @@ extension Listener {
     /// Waits until all handlers have ended, or are to be cancelled.
     private func waitForHandlers(of session: ServeSession) async {
         session.awaitEnd()
-        while session.liveCount > 0 && !session.isAbandoned && !Task.isCancelled {
+        // On a loop that ends the group waits for them, as it does in any case.
+        while session.liveCount > 0 && !session.isAbandoned && !Task.isCancelled && !loop.isStopping
+        {
             session.gate.close(for: .handlers)
             guard session.liveCount > 0, !session.isAbandoned else { return }
             await wait(at: session.gate)

@@ -13,7 +13,7 @@ import Synchronization
 ///
 /// Iterating yields connections that are ready for use; nothing is taken from the kernel's queue
 /// until somebody asks. A cancelled iteration ends, and leaves the listener as it was.
-public actor Listener {
+public actor Listener: LoopMember {
     package nonisolated let loop: EventLoop
     nonisolated let loops: [EventLoop]
     package nonisolated let origin: ConnectionOrigin
@@ -137,6 +137,17 @@ public actor Listener {
         for gate in waiters {
             if let job = gate.open() { loop.append(job) }
         }
+    }
+
+    package nonisolated func loopWillStop() {
+        die(
+            of: EndpointError(
+                .closed,
+                operation: "accept",
+                endpoint: origin.endpoint,
+                reason: "the event loop has been shut down"
+            )
+        )
     }
 
     /// Ends the listener for a reason that it cannot help.

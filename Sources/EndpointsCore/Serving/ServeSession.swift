@@ -24,12 +24,12 @@ final class ServeSession: Sendable {
     /// On the loop.
     let gate: Gate
 
-    init(_ limits: ServeLimits, on loop: EventLoop) {
+    init(_ limits: ServeLimits, of listener: Listener) {
         self.limits = limits
         limit = max(limits.connections, 1)
         sources = limits.sourceRate.map(SourceGuard.init)
-        self.loop = loop
-        gate = Gate(loop)
+        loop = listener.loop
+        gate = Gate(loop, of: listener)
     }
 
     var liveCount: Int { state.withLock { $0.live.count } }

@@ -53,10 +53,9 @@ private final class TimedWork<Success>: @unchecked Sendable {
     /// on, and the task and the timer may hold this object a little longer.
     private var body: (nonisolated(nonsending) () async throws -> Success)?
     private let timeout: Duration
-    private let loop = EventLoop.current ?? EventLoopGroup.shared.next()
+    private let timer = LimitTimer(on: EventLoop.current ?? EventLoopGroup.shared.next())
     private let hasExpired = Atomic<Bool>(false)
     private let outcome = Lock<Result<Success, any Error>?>(nil)
-    private var timer: LoopTimer?  // the loop's
 
     init(
         _ body: nonisolated(nonsending) @escaping () async throws -> Success,
@@ -72,13 +71,20 @@ private final class TimedWork<Success>: @unchecked Sendable {
         let task = Task.immediate(executorPreference: EventLoop.current) {
             await self.perform(isolation: isolation, isCancelled: isCancelled)
         }
-        if timeout > .zero && !isCancelled && !hasOutcome { startTimer(for: task) }
+        let isTimed = timeout > .zero && !isCancelled && !hasOutcome
+        if isTimed {
+            timer.start(after: timeout.nanosecondsClamped) {
+                // Whoever cancelled first gave the reason.
+                self.hasExpired.store(!task.isCancelled, ordering: .releasing)
+                task.cancel()
+            }
+        }
         await withTaskCancellationHandler {
             await task.value
         } onCancel: {
             task.cancel()
         }
-        loop.run { self.stopTimer() }
+        if isTimed { timer.stop() }
         switch outcome.withLock({ $0 }) {
         case .success(let value): return value
         case .failure(let error) where hasExpired.load(ordering: .acquiring):
@@ -101,20 +107,37 @@ private final class TimedWork<Success>: @unchecked Sendable {
         do { result = .success(try await body()) } catch { result = .failure(error) }
         outcome.withLock { $0 = result }
     }
+}
 
-    private func startTimer(for task: Task<Void, Never>) {
-        let deadline = loop.now &+ timeout.nanosecondsClamped
+/// A timer that fires once: on its loop, or on another if that one ends first.
+// Unchecked: touched on its loop's thread only.
+private final class LimitTimer: @unchecked Sendable {
+    private let loop: EventLoop
+    private var timer: LoopTimer?
+    private var successor: LimitTimer?
+
+    init(on loop: EventLoop) { self.loop = loop }
+
+    func start(after nanoseconds: UInt64, _ action: @escaping @Sendable () -> Void) {
+        let deadline = loop.now &+ nanoseconds
         loop.run { [self] in
-            timer = loop.schedule(at: deadline) {
-                // Whoever cancelled first gave the reason.
-                self.hasExpired.store(!task.isCancelled, ordering: .releasing)
-                task.cancel()
+            timer = loop.schedule(at: deadline) { [self] in
+                timer = nil
+                let now = loop.now
+                if now >= deadline { return action() }
+                // The loop ends, so its timers fire before their time. The shared loops never end.
+                successor = LimitTimer(on: EventLoopGroup.shared.next())
+                successor?.start(after: deadline - now, action)
             }
         }
     }
 
-    private func stopTimer() {
-        if let timer { loop.cancel(timer) }
-        timer = nil
+    func stop() {
+        loop.run { [self] in
+            if let timer { loop.cancel(timer) }
+            timer = nil
+            successor?.stop()
+            successor = nil
+        }
     }
 }

@@ -64,14 +64,5 @@ final class SocketSource: ConnectionSource {
 extension SocketSource: EventSource {
     nonisolated func ready(_ readiness: Readiness) { queue.becomeReadable() }
 
-    nonisolated func loopWillStop() {
-        queue.listener?.die(
-            of: EndpointError(
-                .closed,
-                operation: "accept",
-                endpoint: queue.listener?.origin.endpoint,
-                reason: "the event loop has been shut down"
-            )
-        )
-    }
+    nonisolated func loopWillStop() { queue.listener?.loopWillStop() }
 }

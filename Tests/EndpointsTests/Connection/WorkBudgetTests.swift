@@ -58,7 +58,7 @@ struct WorkBudgetTests {
         }
         let other = Task(executorPreference: loop) {
             await connection.perform { connection in
-                let gate = Gate(loop)
+                let gate = Gate(loop, of: nil)
                 var moved: [Int] = []
                 while moved.count < 50 {
                     let before = connection.bytesRead + connection.bytesWritten

@@ -8,7 +8,14 @@ import Testing
 @testable import EndpointsProxy
 @testable import EndpointsTLS
 
-@Suite("Retry policy")
+/// Always draws the same number.
+private struct Constant: RandomNumberGenerator {
+    let number: UInt64
+
+    func next() -> UInt64 { number }
+}
+
+@Suite("Retry policy", .timeLimit(.minutes(1)))
 struct RetryPolicyTests {
     private func delay(_ policy: RetryPolicy, _ failures: Int, seed: UInt64 = 1) -> Duration {
         var random = SplitMix(seed: seed)
@@ -59,6 +66,18 @@ struct RetryPolicyTests {
             seen.insert((delay - .seconds(60)).components.attoseconds / 100_000_000_000_000_000)
         }
         #expect(seen == Set(0..<10), "every tenth of the range is hit")
+    }
+
+    @Test(
+        "a generator that always draws the same number gets an answer, from 0 to just below the limit",
+        arguments: [(0, 0), (1 << 62, 0.25), (1 << 63, 0.5), (.max, 1)] as [(UInt64, Double)]
+    )
+    func constantGenerator(number: UInt64, seconds: Double) {
+        var generator = Constant(number: number)
+        let policy = RetryPolicy.exponential(initial: .zero)
+        let delay = policy.delay(afterFailures: 1, using: &generator)
+        #expect(abs(delay / .seconds(1) - seconds) < 1e-9)
+        #expect(delay < .seconds(1))
     }
 
     @Test("the same generator gives the same waits")
