@@ -15,7 +15,7 @@ extension Listener {
         while true {
             if Task.isCancelled { return nil }
             if let connection = acceptNow() { return connection }
-            if phase != .listening { return nil }
+            if !phase.accepts { return nil }
             registerSources()
             await waitToAccept(at: beginAcceptWait())
         }
@@ -61,17 +61,17 @@ extension Listener {
     ///
     /// On the loop.
     nonisolated func acceptNow() -> Connection? {
-        if phase == .closed || isSuspended || pause.isPausing || loop.isStopping { return nil }
+        if !phase.accepts || isSuspended || pause.isPausing || loop.isStopping { return nil }
         for source in sources where source.queue.mayHaveMore {
             if let connection = accept(from: source) { return connection }
             if pause.isPausing { return nil }
         }
-        if phase == .draining { finishDraining() }
+        if phase == .draining { finishAccepting() }
         return nil
     }
 
     private nonisolated func accept(from source: any ConnectionSource) -> Connection? {
-        while phase != .closed {
+        while phase.accepts {
             switch source.next() {
             case .connection(let transport, let facts):
                 noteSuccess()
@@ -113,10 +113,7 @@ extension Listener {
         source.queue.mayHaveMore = false
         source.close(on: loop)
         sources.removeAll { $0 === source }
-        guard sources.isEmpty else { return }
-        phase = .closed
-        watchers.finish()
-        wakeAcceptors()
+        if sources.isEmpty { finishAccepting() }
     }
 
     // MARK: exhaustion

@@ -3,6 +3,13 @@
 // Closing a listening socket resets the connections that the kernel has queued, though their peers
 // believe them established. So both take these first: `drain` serves them, `close` closes them.
 // A socket that others hold too (systemd's) keeps its queue for whoever listens next.
+//
+// A drain meets connections that are not ready: in a handshake, or before their PROXY header. Most are
+// ready within milliseconds, and their clients want an answer. Some stay silent, and must not hold up a
+// restart for the ten seconds that a handshake may take. So each has a second from when it was accepted.
+// One that is cut off has lost nothing: its client has sent no request yet, and can try again. At the
+// drain's deadline all of them end, and `endNow` and `ServeSession.abandon` see to it that no handler
+// starts after that.
 
 import CEndpoints
 import EventLoop
@@ -27,20 +34,19 @@ extension Listener {
     /// Cancellation is not looked at: closing waits for nobody.
     public func close() {
         guard phase != .closed else { return }
-        phase = .closed
-        dropQueued()
-        closeSources()
-        dropPreparations()
-        watchers.finish()
-        wakeAcceptors()
-        for session in sessions { session.wake() }
+        if phase.accepts { dropQueued() }
+        endNow()
     }
 
     /// Ends accepting, waits for the handlers of `serve`, and aborts those that take longer.
     ///
-    /// Connections that wait in the kernel's queue are served first. What was handed out by iterating
-    /// is its user's, and neither waited for nor counted. Of several calls at once the shortest time
-    /// counts for all, and what one has aborted is aborted to the others too.
+    /// Connections that wait in the kernel's queue are served first. A connection that is still in its
+    /// handshake or PROXY header is served if it is ready within a second of being accepted, and reset
+    /// if it is not; it is not counted. No handler starts after the call has returned.
+    ///
+    /// What was handed out by iterating is its user's, and neither waited for nor counted. Of several
+    /// calls at once the shortest time counts for all, and what one has aborted is aborted to the others
+    /// too.
     ///
     /// Cancellation: aborts the rest at once. So does the end of the listener's event loop.
     ///
@@ -96,15 +102,33 @@ extension Listener {
         for session in sessions { session.wake() }
     }
 
-    /// Nothing is queued any more.
+    /// No source has another connection: what is being prepared is handed out, and then nothing.
     ///
     /// On the loop.
-    nonisolated func finishDraining() {
-        guard phase == .draining else { return }
+    nonisolated func finishAccepting() {
+        guard phase.accepts else { return }
+        closeSources()
+        phase = .drained
+        endIfDone()
+    }
+
+    /// Ends the listener when it has handed out its last connection.
+    ///
+    /// On the loop.
+    nonisolated func endIfDone() {
+        if phase == .drained, preparations?.isEmpty ?? true { endNow() }
+    }
+
+    /// The end of every way: from now on nothing is accepted, prepared, or handed out.
+    ///
+    /// On the loop.
+    nonisolated func endNow() {
         phase = .closed
         closeSources()
+        dropPreparations()
         watchers.finish()
         wakeAcceptors()
+        for session in sessions { session.wake() }
     }
 
     func wakeDrainers() {

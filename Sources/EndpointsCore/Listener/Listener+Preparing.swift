@@ -54,6 +54,9 @@ final class Preparations {
         guard underWay.count >= limit, let oldest = underWay.first else { return nil }
         return now < oldest.deadline ? oldest.deadline : nil
     }
+
+    /// Whether the oldest has had its time.
+    func hasOverdue(at now: UInt64) -> Bool { underWay.first.map { $0.deadline <= now } ?? false }
 }
 
 extension Listener {
@@ -61,11 +64,19 @@ extension Listener {
     func acceptPrepared(_ preparations: Preparations) async -> Connection? {
         while true {
             if Task.isCancelled { return nil }
-            if !preparations.ready.isEmpty { return preparations.ready.removeFirst() }
-            let obstacle = takeAll(for: preparations)
-            if phase != .listening && preparations.isEmpty { return nil }
+            if !preparations.ready.isEmpty {
+                defer { endIfDone() }
+                return preparations.ready.removeFirst()
+            }
+            if phase != .listening { dropOverdue(of: preparations) }
+            var deadline = takeAll(for: preparations)
+            if phase != .listening {
+                deadline = preparations.underWay.first?.deadline
+                endIfDone()
+            }
+            if phase == .closed { return nil }
             registerSources()
-            let timer = obstacle.map { deadline in
+            let timer = deadline.map { deadline in
                 loop.schedule(at: deadline) { [weak self] in self?.wakeAcceptors() }
             }
             await waitToAccept(at: beginAcceptWait())
@@ -93,17 +104,30 @@ extension Listener {
     }
 
     private func evictOldest(of preparations: Preparations) {
+        let reason = "\(preparations.limit) connections are being prepared already"
+        dropOldest(of: preparations, .busy, reason)
+    }
+
+    /// Ends those that hold up the listener's end; see Listener+Ending.
+    private func dropOverdue(of preparations: Preparations) {
+        let reason = "the listener closes, and the connection was not ready after a second"
+        while preparations.hasOverdue(at: loop.now) {
+            dropOldest(of: preparations, .closed, reason)
+        }
+    }
+
+    private func dropOldest(
+        of preparations: Preparations,
+        _ code: EndpointError.Code,
+        _ reason: String
+    ) {
         let entry = preparations.underWay.removeFirst()
         entry.task?.cancel()
         entry.connection.abort()
+        let name = origin.endpoint
         reportFailure(
             entry.connection.remoteAddress,
-            EndpointError(
-                .busy,
-                operation: "accept",
-                endpoint: origin.endpoint,
-                reason: "\(preparations.limit) connections are being prepared already"
-            )
+            EndpointError(code, operation: "accept", endpoint: name, reason: reason)
         )
     }
 
@@ -128,6 +152,7 @@ extension Listener {
             reportFailure(entry.connection.remoteAddress, error)
         }
         wakeAcceptors()
+        endIfDone()
     }
 
     nonisolated func reportFailure(_ peer: SocketAddress, _ error: any Error) {

@@ -49,7 +49,10 @@ extension Listener {
             await begin(session)
             await withDiscardingTaskGroup { group in
                 while let connection = await nextToServe(session) {
-                    session.insert(connection)
+                    guard session.insert(connection) else {
+                        connection.abort()
+                        break
+                    }
                     connection.limitTime(to: limits)
                     group.addTask(executorPreference: connection.loop) {
                         await connection.run(handler, in: session, of: self)
@@ -160,11 +163,10 @@ extension Connection {
         of listener: Listener
     ) async {
         own()
-        observeHandler()
-        do {
-            try await handler(self)
-        } catch {
-            noteFailure(of: error)
+        // The loop may have been busy from when it was accepted until a drain had returned.
+        if !session.isAbandoned {
+            observeHandler()
+            do { try await handler(self) } catch { noteFailure(of: error) }
         }
         disown()
         await closeShielded()

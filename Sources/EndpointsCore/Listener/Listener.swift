@@ -32,7 +32,12 @@ public actor Listener: LoopMember {
         case listening
         /// Takes what is queued in the kernel, and then no more.
         case draining
+        /// Takes nothing more; hands out what is being prepared.
+        case drained
         case closed
+
+        /// Whether connections may still come from a source.
+        var accepts: Bool { self == .listening || self == .draining }
     }
 
     // Safe, all of these: touched on the loop's thread only.
@@ -93,9 +98,7 @@ public actor Listener: LoopMember {
 
     isolated deinit {
         if phase == .closed { return }
-        closeSources()
-        dropPreparations()
-        watchers.finish()
+        endNow()
         origin.logger.warning(
             "listener dropped without close",
             metadata: ["endpoint": "\(origin.endpoint)"]
@@ -154,11 +157,7 @@ public actor Listener: LoopMember {
     nonisolated func die(of error: EndpointError) {
         guard phase != .closed else { return }
         deathCause = error
-        phase = .closed
-        closeSources()
-        dropPreparations()
-        watchers.finish()
-        wakeAcceptors()
+        endNow()
         origin.logger.error(
             "listener failed",
             metadata: ["endpoint": "\(origin.endpoint)", "error": "\(error)"]

@@ -2,19 +2,21 @@
 // when a connection opens and once when it closes.
 
 import EventLoop
+import Synchronization
 
 /// One call of `serve`, and its live connections.
 final class ServeSession: Sendable {
     private struct State {
         var live: [ObjectIdentifier: Connection] = [:]
         var mustEnd = false
-        var isAbandoned = false
         /// Handlers that ended by themselves.
         var finished = 0
         /// Those that ended after the session was abandoned.
         var aborted = 0
     }
     private let state = Lock(State())
+    /// Set under the lock; read without it where one late look does no harm.
+    private let hasBeenAbandoned = Atomic<Bool>(false)
     private let loop: EventLoop
     private let limit: Int
     let limits: ServeLimits
@@ -34,18 +36,25 @@ final class ServeSession: Sendable {
 
     var liveCount: Int { state.withLock { $0.live.count } }
     var isFull: Bool { state.withLock { $0.live.count >= limit } }
-    /// Whether the handlers are to be cancelled rather than waited for.
-    var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
+    /// Whether the handlers are to be cancelled rather than waited for; then no handler starts any more.
+    var isAbandoned: Bool { hasBeenAbandoned.load(ordering: .acquiring) }
 
-    func insert(_ connection: Connection) {
-        state.withLock { $0.live[ObjectIdentifier(connection)] = connection }
+    /// Counts a connection whose handler is about to start.
+    ///
+    /// - Returns: Whether it may; not after ``abandon()``.
+    func insert(_ connection: Connection) -> Bool {
+        state.withLock { state in
+            if isAbandoned { return false }
+            state.live[ObjectIdentifier(connection)] = connection
+            return true
+        }
     }
 
     func remove(_ connection: Connection) {
         let wakes = state.withLock { state in
             let wasFull = state.live.count >= limit
             state.live.removeValue(forKey: ObjectIdentifier(connection))
-            if state.isAbandoned { state.aborted += 1 } else { state.finished += 1 }
+            if isAbandoned { state.aborted += 1 } else { state.finished += 1 }
             return wasFull || (state.mustEnd && state.live.isEmpty)
         }
         if wakes { wake() }
@@ -63,7 +72,7 @@ final class ServeSession: Sendable {
     /// many are aborted by now: taken at once, so that none is counted twice.
     func abandon() -> DrainResult {
         let (rest, result) = state.withLock { state in
-            state.isAbandoned = true
+            hasBeenAbandoned.store(true, ordering: .releasing)
             let rest = Array(state.live.values)
             let aborted = state.aborted + rest.count
             return (rest, DrainResult(finished: state.finished, aborted: aborted))
