@@ -73,7 +73,7 @@ public actor Listener: LoopMember {
         return Listener(
             sources,
             origin: ConnectionOrigin(endpoint: endpoint, in: context),
-            on: EventLoop.current ?? context.loops.next(),
+            on: context.nextLoop(),
             loops: context.loops.loops,
             stages: context.request.stages
         )

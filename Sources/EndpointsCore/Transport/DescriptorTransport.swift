@@ -138,7 +138,7 @@ extension Connection {
             ),
             facts: ConnectionFacts(localAddress: address, remoteAddress: address),
             origin: ConnectionOrigin(endpoint: name, in: context),
-            on: EventLoop.current ?? context.loops.next()
+            on: context.nextLoop()
         )
     }
 }

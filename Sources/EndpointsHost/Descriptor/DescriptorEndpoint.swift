@@ -65,7 +65,7 @@ public struct DescriptorEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, 
             OwnedDescriptor(descriptor),
             facts: facts,
             origin: ConnectionOrigin(endpoint: redacted, in: context),
-            on: EventLoop.current ?? context.loops.next()
+            on: context.nextLoop()
         )
     }
 

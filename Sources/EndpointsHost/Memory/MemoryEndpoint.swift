@@ -92,7 +92,7 @@ public struct MemoryClientEndpoint: ClientEndpoint, EndpointKind, Hashable {
     ///   there was no room in its backlog.
     public func connect(in context: EndpointContext) async throws -> Connection {
         try context.checkBegin("connect", redacted)
-        let loop = EventLoop.current ?? context.loops.next()
+        let loop = context.nextLoop()
         let begin = ContinuousClock.now
         let (own, other) = MemoryTransport.makePair()
         var delay = Self.firstDelay
@@ -121,7 +121,7 @@ public struct MemoryClientEndpoint: ClientEndpoint, EndpointKind, Hashable {
                         "timed out after \(timeout.inSeconds) waiting for room in the backlog"
                     throw failure(.timedOut, reason)
                 }
-                try await loop.sleep(for: min(delay, left))
+                try await loop.sleep(for: min(delay, left), connecting: redacted)
                 delay = min(delay * 2, Self.longestDelay)
             }
         }

@@ -93,7 +93,7 @@ public struct ProcessEndpoint: ClientEndpoint, EndpointKind, Hashable {
                 reason: "a word holds a NUL"
             )
         }
-        let loop = EventLoop.current ?? context.loops.next()
+        let loop = context.nextLoop()
         let (child, transport) = try start(in: context, on: loop)
         loop.run { child.watch() }
         let address = SocketAddress(named: "process:\(child.pid)")

@@ -38,7 +38,7 @@ public struct StdioEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, Hasha
             over: try makeTransport("connect", redacted),
             facts: Self.facts,
             origin: ConnectionOrigin(endpoint: redacted, in: context),
-            on: EventLoop.current ?? context.loops.next()
+            on: context.nextLoop()
         )
     }
 

@@ -13,11 +13,11 @@ extension EndpointContext {
     /// Makes a context with a resolver of your own.
     ///
     /// - Parameters:
-    ///   - loops: Defaults to one loop for each core, shared by the process.
+    ///   - loops: Defaults to the caller's own loop, or one of those that the process shares.
     ///   - logger: Defaults to a logger labelled `endpoints`.
     ///   - resolver: Turns host names into addresses.
     public init(
-        loops: EventLoopGroup = .shared,
+        loops: EventLoopGroup? = nil,
         logger: Logger = Logger(label: "endpoints"),
         resolver: any NameResolver
     ) {

@@ -73,6 +73,9 @@ struct TCPConnectAttempt {
         try Task.checkCancellation()
         switch outcome {
         case .connected(let connected): return connected
+        case .failed(is CancellationError):
+            // It was not the task that was cancelled.
+            throw EndpointError.loopsEnded("connect", request.endpoint)
         case .failed(let error): throw error
         }
     }

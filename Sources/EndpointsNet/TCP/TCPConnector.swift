@@ -36,7 +36,7 @@ package enum TCPConnector {
         in context: EndpointContext
     ) async throws -> Connection {
         try context.checkBegin("connect", endpoint)
-        let loop = EventLoop.current ?? context.loops.next()
+        let loop = context.nextLoop()
         let connected = try await open(
             host: host,
             port: port,

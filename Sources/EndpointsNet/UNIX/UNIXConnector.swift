@@ -27,7 +27,7 @@ enum UNIXConnector {
         in context: EndpointContext
     ) async throws -> Connection {
         try context.checkBegin("connect", endpoint)
-        let loop = EventLoop.current ?? context.loops.next()
+        let loop = context.nextLoop()
         let begin = ContinuousClock.now
         let descriptor: OwnedDescriptor
         do {
@@ -88,7 +88,7 @@ enum UNIXConnector {
                 guard left > .zero else { throw timedOut(after: timeout, endpoint) }
                 delay = min(delay, left)
             }
-            try await loop.sleep(for: delay)
+            try await loop.sleep(for: delay, connecting: endpoint)
             delay = min(delay * 2, longestDelay)
         }
     }
