@@ -35,7 +35,7 @@ extension Connection {
         timeout: Duration? = .seconds(10)
     ) async throws -> Connection {
         let side: TLSSide
-        do { side = try role.side(logger: origin.logger) } catch let error as TLSFileError {
+        do { side = try await role.side(logger: origin.logger) } catch let error as TLSFileError {
             throw error.endpointError(operation: "start TLS", endpoint: subject.name)
         }
         let peer =
@@ -176,14 +176,14 @@ extension TLSRole {
     /// Reads what must be read.
     ///
     /// - Throws: ``TLSFileError``, or ``EndpointError`` if the name is none.
-    func side(logger: Logger) throws -> TLSSide {
+    func side(logger: Logger) async throws -> TLSSide {
         switch self {
         case .client(let serverName, let configuration):
             let name = try ServerName(serverName)
             let context = try configuration.context(logger: logger)
             return .client(TLSClientSide(context: context, serverName: name, sessionKey: name.text))
         case .server(let configuration):
-            return .server(try configuration.state.generation(configuration))
+            return .server(try await configuration.state.generation(configuration))
         }
     }
 }

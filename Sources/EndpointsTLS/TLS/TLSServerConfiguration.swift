@@ -101,7 +101,9 @@ public struct TLSServerConfiguration: Sendable {
 
     /// Reads all files again: connections made from now on use what they hold.
     ///
-    /// Nothing happens to connections and listeners that exist. On an error all stays as it was.
+    /// Nothing happens to connections and listeners that exist. On an error all stays as it was. Blocks
+    /// while it reads; on an event loop, call it in a detached task. Of two calls at once, what the one
+    /// that began later has read stays.
     ///
     /// - Throws: ``EndpointError``, which names the file and what is wrong with it.
     public func reload() throws {

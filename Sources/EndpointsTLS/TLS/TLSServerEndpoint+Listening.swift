@@ -225,12 +225,12 @@ extension TLSListening {
     /// they hold.
     ///
     /// Each layer reads its own files: one whose files are wrong keeps what it had, and the others take
-    /// what is new.
+    /// what is new. Blocks while it reads; on an event loop, call it in a detached task.
     ///
     /// - Throws: ``EndpointError``; then whatever could not be read stays as it was.
     public func reload(logger: Logger) throws {
         try eachLayer(
-            { warn(of: try load(for: "reload", redacted), logger, redacted) },
+            { warn(of: try load(), logger, redacted) },
             { try inner?.reload(logger: logger) }
         )
     }
@@ -250,13 +250,9 @@ extension TLSListening {
         )
     }
 
-    @discardableResult
-    private func load(
-        for operation: String,
-        _ name: String
-    ) throws -> TLSServerGeneration {
+    private func load() throws -> TLSServerGeneration {
         do { return try configuration.state.load(effective) } catch let error as TLSFileError {
-            throw error.endpointError(operation: operation, endpoint: name)
+            throw error.endpointError(operation: "reload", endpoint: redacted)
         }
     }
 
@@ -270,11 +266,14 @@ extension TLSListening {
     }
 
     /// Reads the files, and adds the handshake to what happens to a connection.
-    func prepare(_ context: EndpointContext) throws -> EndpointContext {
+    func prepare(_ context: EndpointContext) async throws -> EndpointContext {
         let effective = effective
         let state = configuration.state
         let name = context.name(of: self)
-        let generation = try load(for: "listen", name)
+        let generation: TLSServerGeneration
+        do { generation = try await state.loadOffLoop(effective) } catch let error as TLSFileError {
+            throw error.endpointError(operation: "listen", endpoint: name)
+        }
         warn(of: generation, context.logger, name)
         var interval = configuration.reloadInterval
         if configuration.directory != nil { interval = interval ?? TLSDefaults.directoryInterval }

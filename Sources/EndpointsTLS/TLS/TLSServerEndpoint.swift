@@ -113,7 +113,7 @@ public struct TLSServerEndpoint: ServerEndpoint, EndpointKind {
 
     /// Reads the files, then listens; see ``ServerEndpoint/listen(in:)``.
     public func listen(in context: EndpointContext) async throws -> Listener {
-        let context = try prepare(context)
+        let context = try await prepare(context)
         if let endpoint { return try await endpoint.listen(in: context.naming(self)) }
         return try await TCPListening.listen(
             port: port ?? 443,
@@ -184,7 +184,7 @@ public struct SSLServerEndpoint: ServerEndpoint, EndpointKind {
             backlog: backlog,
             options: options,
             endpoint: context.name(of: self),
-            in: try prepare(context)
+            in: try await prepare(context)
         )
     }
 }

@@ -91,9 +91,17 @@ final class TLSServerGeneration: Sendable {
 }
 
 /// What copies of a configuration share.
+///
+/// Several may read the files at once, such as a watcher and a reload by hand, and the one that began
+/// first may be the last to finish. So each takes a number before it reads, and what was read before
+/// the published generation was is dropped.
 final class TLSServerState: Sendable {
     private struct State {
         var generation: TLSServerGeneration?
+        /// The number of the load that made it.
+        var number = 0
+        /// The number of the load that began last.
+        var lastNumber = 0
         var ticketKeys: TLSTicketKeys?
     }
     private let state = Lock(State())
@@ -104,22 +112,60 @@ final class TLSServerState: Sendable {
     /// What was read last; reads the files if that never happened.
     ///
     /// - Throws: ``TLSFileError``.
-    func generation(_ configuration: TLSServerConfiguration) throws -> TLSServerGeneration {
-        try current ?? load(configuration)
+    func generation(
+        _ configuration: TLSServerConfiguration
+    ) async throws -> TLSServerGeneration {
+        if let current { return current }
+        return try await loadOffLoop(configuration)
     }
 
     /// Reads the files; on an error what was read before stays.
     ///
+    /// Blocks: hundreds of certificates take a while. On a loop use ``loadOffLoop(_:)``.
+    ///
+    /// - Returns: What was read, or what a load that began later has published in the meantime.
     /// - Throws: ``TLSFileError``.
     @discardableResult
     func load(_ configuration: TLSServerConfiguration) throws -> TLSServerGeneration {
-        let (keys, earlier) = state.withLock { state in
+        let (keys, earlier, number) = state.withLock { state in
             let keys = state.ticketKeys ?? TLSTicketKeys(lifetime: configuration.ticketKeyLifetime)
             state.ticketKeys = keys
-            return (keys, state.generation)
+            state.lastNumber += 1
+            return (keys, state.generation, state.lastNumber)
         }
-        let made = try TLSServerGeneration(configuration, ticketKeys: keys, after: earlier)
-        state.withLock { $0.generation = made }
-        return made
+        let made: TLSServerGeneration
+        do {
+            made = try TLSServerGeneration(configuration, ticketKeys: keys, after: earlier)
+        } catch {
+            if let newer = published(after: number) { return newer }
+            throw error
+        }
+        return publish(made, number)
+    }
+
+    private func published(after number: Int) -> TLSServerGeneration? {
+        state.withLock { $0.number > number ? $0.generation : nil }
+    }
+
+    /// Puts what was read in the place of what is older, and answers what is there then.
+    private func publish(_ made: TLSServerGeneration, _ number: Int) -> TLSServerGeneration {
+        // What is replaced goes when the lock is free again: handshakes wait for that, and freeing
+        // hundreds of contexts takes milliseconds.
+        let (current, replaced) = state.withLock { state in
+            if let newer = state.generation, state.number > number { return (newer, made) }
+            let replaced = state.generation
+            (state.generation, state.number) = (made, number)
+            return (made, replaced ?? made)
+        }
+        return withExtendedLifetime(replaced) { current }
+    }
+
+    /// As ``load(_:)``, on a thread that is not a loop's.
+    ///
+    /// Cancellation: not looked at; reading goes on to its end.
+    ///
+    /// - Throws: ``TLSFileError``.
+    func loadOffLoop(_ configuration: TLSServerConfiguration) async throws -> TLSServerGeneration {
+        try await Task.detached { try self.load(configuration) }.value
     }
 }
