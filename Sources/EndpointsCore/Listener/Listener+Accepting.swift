@@ -1,9 +1,18 @@
 // Accepting, on demand: a system call is made when somebody waits for a connection.
+//
+// Thousands may be waiting, in the kernel's queue or as a flood that is refused. So each attempt, also
+// one that fails or is refused, is charged to the loop's budget, and an acceptor whose budget is spent
+// lets others run: it hops through an open gate to the end of the loop's queue.
 
 import CEndpoints
 import EventLoop
 
 extension Listener {
+    /// What an attempt to accept is charged to the loop's budget: its price in microseconds.
+    static let acceptCost = 8
+    /// What refusing a connection costs on top: an error for those who watch, and a reset.
+    static let refusalCost = 8
+
     /// The next connection; `nil` when the listener is closed or the task is cancelled.
     nonisolated(nonsending) func accept() async -> Connection? {
         if let preparations { return await acceptPrepared(preparations) }
@@ -16,9 +25,22 @@ extension Listener {
             if Task.isCancelled { return nil }
             if let connection = acceptNow() { return connection }
             if !phase.accepts { return nil }
-            registerSources()
-            await waitToAccept(at: beginAcceptWait())
+            await waitForNext()
         }
+    }
+
+    /// Waits until there may be a connection, or until others have run if that is the reason for none.
+    ///
+    /// - Parameter deadline: When to look again at the latest, on the loop's clock.
+    func waitForNext(until deadline: UInt64? = nil) async {
+        if loop.hot.pointee.budget.isSpent { return await pass(turnGate) }
+        registerSources()
+        if phase == .closed { return }
+        let timer = deadline.map { deadline in
+            loop.schedule(at: deadline) { [weak self] in self?.wakeAcceptors() }
+        }
+        await waitToAccept(at: beginAcceptWait())
+        if let timer { loop.cancel(timer) }
     }
 
     /// A place to wait, in the same breath as the look that found nothing (see
@@ -40,7 +62,7 @@ extension Listener {
         waiters.removeAll { $0 === gate }
     }
 
-    private func pass(_ gate: Gate) async { await gate.pass() }
+    func pass(_ gate: Gate) async { await gate.pass() }
 
     package nonisolated func wake(_ gate: Gate) {
         if let job = gate.open() { loop.append(job) }
@@ -57,42 +79,54 @@ extension Listener {
         }
     }
 
-    /// Takes a connection from the kernel, if there is one and nothing forbids it.
+    /// Takes a connection from the kernel, if there is one and nothing forbids it; a spent budget does.
     ///
     /// On the loop.
     nonisolated func acceptNow() -> Connection? {
         if !phase.accepts || isSuspended || pause.isPausing || loop.isStopping { return nil }
         for source in sources where source.queue.mayHaveMore {
             if let connection = accept(from: source) { return connection }
-            if pause.isPausing { return nil }
+            if pause.isPausing || loop.hot.pointee.budget.isSpent { return nil }
         }
         if phase == .draining { finishAccepting() }
         return nil
     }
 
     private nonisolated func accept(from source: any ConnectionSource) -> Connection? {
-        while phase.accepts {
+        while phase.accepts, loop.hot.pointee.budget.take(Self.acceptCost) {
             switch source.next() {
             case .connection(let transport, let facts):
                 noteSuccess()
                 return makeConnection(transport, facts)
-            case .wouldBlock: return nil
+            case .wouldBlock:
+                pause.findEmpty()
+                return nil
             case .ended:
                 endSource(source)
                 return nil
             case .failed(let code):
-                switch AcceptFailure(errno: code) {
-                case .wouldBlock, .connectionLost: continue
-                case .exhausted:
-                    beginPause(code)
-                    return nil
-                case .fatal:
-                    let name = origin.endpoint
-                    die(of: EndpointError(errno: code, operation: "accept", endpoint: name))
-                }
+                if !mayGoOn(after: code, on: source) { return nil }
             }
         }
         return nil
+    }
+
+    /// Answers a failed attempt: whether to make the next one at once.
+    private nonisolated func mayGoOn(after code: Int32, on source: any ConnectionSource) -> Bool {
+        switch AcceptFailure(errno: code) {
+        case .wouldBlock: source.queue.mayHaveMore = false
+        case .connectionLost:
+            if !pause.lose() { return true }
+            beginPause(code)
+        case .exhausted: beginPause(code)
+        // What cannot be taken is not waited for when the listener is to end.
+        case .refused where phase == .draining: finishAccepting()
+        case .refused: beginPause(code)
+        case .fatal:
+            let name = origin.endpoint
+            die(of: EndpointError(errno: code, operation: "accept", endpoint: name))
+        }
+        return false
     }
 
     private nonisolated func makeConnection(

@@ -98,7 +98,8 @@ extension Listener {
         phase = .draining
         isSuspended = false
         for source in sources { source.queue.mayHaveMore = !source.isShared }
-        if sessions.isEmpty && waiters.isEmpty { close() } else { wakeAcceptors() }
+        endPause()
+        wakeAcceptors()
         for session in sessions { session.wake() }
     }
 
@@ -123,6 +124,7 @@ extension Listener {
     ///
     /// On the loop.
     nonisolated func endNow() {
+        guard phase != .closed else { return }
         phase = .closed
         closeSources()
         dropPreparations()

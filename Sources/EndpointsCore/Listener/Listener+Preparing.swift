@@ -33,11 +33,18 @@ final class Preparations {
     var limit = ServeLimits().handshakes
     /// Whom a source's rate keeps out.
     var sources: SourceGuard?
+    /// Whether a stage tells where a connection really comes from, so that its rate is looked at then.
+    private let namesSource: Bool
+    /// Whom a source's rate keeps out before any stage.
+    var sourcesAtOnce: SourceGuard? { namesSource ? nil : sources }
     var underWay: [Entry] = []  // the oldest first
     var ready: [Connection] = []
     private var lastID = 0
 
-    init(_ stages: [ConnectionStage]) { self.stages = stages }
+    init(_ stages: [ConnectionStage]) {
+        self.stages = stages
+        namesSource = stages.contains(where: \.namesSource)
+    }
 
     var isEmpty: Bool { underWay.isEmpty && ready.isEmpty }
 
@@ -47,6 +54,16 @@ final class Preparations {
         let entry = Entry(connection, id: lastID, deadline: now &+ Self.grace)
         underWay.append(entry)
         return entry
+    }
+
+    /// Where a connection is among those under way, whose numbers rise; `nil` if it is not.
+    func index(of id: Int) -> Int? {
+        var (low, high) = (0, underWay.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if underWay[middle].id < id { low = middle + 1 } else { high = middle }
+        }
+        return low < underWay.count && underWay[low].id == id ? low : nil
     }
 
     /// When there will be room for one more at the latest; `nil` if there is.
@@ -75,12 +92,7 @@ extension Listener {
                 endIfDone()
             }
             if phase == .closed { return nil }
-            registerSources()
-            let timer = deadline.map { deadline in
-                loop.schedule(at: deadline) { [weak self] in self?.wakeAcceptors() }
-            }
-            await waitToAccept(at: beginAcceptWait())
-            if let timer { loop.cancel(timer) }
+            await waitForNext(until: deadline)
         }
     }
 
@@ -89,6 +101,7 @@ extension Listener {
         while true {
             if let obstacle = preparations.obstacle(at: loop.now) { return obstacle }
             guard let connection = acceptNow() else { return nil }
+            guard isAdmitted(connection, by: preparations.sourcesAtOnce) else { continue }
             prepare(connection, among: preparations)
         }
     }
@@ -100,6 +113,21 @@ extension Listener {
         let (stages, sources) = (preparations.stages, preparations.sources)
         entry.task = Task(executorPreference: connection.loop) {
             await connection.prepare(stages, admittedBy: sources, as: id, of: self)
+        }
+    }
+
+    /// Resets and reports a connection whose source connects too often.
+    ///
+    /// - Returns: Whether it may stay.
+    nonisolated func isAdmitted(_ connection: Connection, by sources: SourceGuard?) -> Bool {
+        do {
+            try connection.check(sources)
+            return true
+        } catch {
+            loop.hot.pointee.budget.spend(Self.refusalCost)
+            connection.abort()
+            reportFailure(connection.remoteAddress, error)
+            return false
         }
     }
 
@@ -137,7 +165,7 @@ extension Listener {
         _ outcome: Result<Connection, any Error>
     ) {
         guard let preparations,
-            let index = preparations.underWay.firstIndex(where: { $0.id == id })
+            let index = preparations.index(of: id)
         else {
             // Evicted, or the listener was closed; a success that came late is nobody's.
             if case .success(let connection) = outcome { connection.abort() }
@@ -212,7 +240,6 @@ extension Connection {
         admittedBy sources: SourceGuard?
     ) async throws -> Connection {
         var current = self
-        if !stages.contains(where: \.namesSource) { try current.check(sources) }
         for stage in stages {
             current = try await stage.run(current)
             if stage.namesSource { try current.check(sources) }

@@ -96,13 +96,8 @@ extension Listener {
             }
             guard !session.isAbandoned, let connection = await accept() else { return nil }
             // Those with stages were asked before them.
-            guard preparations == nil, let sources = session.sources else { return connection }
-            do {
-                try connection.check(sources)
+            if preparations != nil || isAdmitted(connection, by: session.sources) {
                 return connection
-            } catch {
-                connection.abort()
-                reportFailure(connection.remoteAddress, error)
             }
         }
     }

@@ -18,6 +18,8 @@ public actor Listener: LoopMember {
     nonisolated let loops: [EventLoop]
     package nonisolated let origin: ConnectionOrigin
     nonisolated let watchers = ListenerWatchers()
+    /// Always open: an acceptor passes it to let others run.
+    nonisolated let turnGate: Gate
     /// What `pause.isPausing` says, for other loops: a pause that they miss ends with its time.
     nonisolated let isPausing = Atomic<Bool>(false)
 
@@ -93,6 +95,7 @@ public actor Listener: LoopMember {
         self.origin = origin
         self.loop = loop
         self.loops = loops.isEmpty ? [loop] : loops
+        turnGate = Gate(loop)
         preparations = stages.isEmpty ? nil : Preparations(stages)
     }
 

@@ -62,7 +62,7 @@ struct AcceptPauseTests {
             (EPROTO, .connectionLost), (ENETDOWN, .connectionLost), (ENOPROTOOPT, .connectionLost),
             (EHOSTDOWN, .connectionLost), (EHOSTUNREACH, .connectionLost),
             (EOPNOTSUPP, .connectionLost), (ENETUNREACH, .connectionLost),
-            (ETIMEDOUT, .connectionLost), (EPERM, .connectionLost), (EINTR, .connectionLost),
+            (ETIMEDOUT, .connectionLost), (EPERM, .refused), (EINTR, .connectionLost),
             (EBADF, .fatal), (EINVAL, .fatal), (ENOTSOCK, .fatal),
         ] as [(Int32, AcceptFailure)]
     )
@@ -140,5 +140,128 @@ struct AcceptPauseTests {
             _ = await serving.result
             await context.loops.shutdown()
         }
+    }
+}
+
+@Suite("Every errno of accept(2)", .tags(.faults), .timeLimit(.minutes(1)))
+struct AcceptFailureTests {
+    @Test("every errno has one answer, and one that accept(2) does not name has the listener pause")
+    func exhaustive() {
+        let named: [AcceptFailure: Set<Int32>] = [
+            .wouldBlock: [EAGAIN],
+            .connectionLost: [
+                EINTR, ECONNABORTED, ETIMEDOUT, ENETDOWN, EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET,
+                EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH,
+            ],
+            .exhausted: [EMFILE, ENFILE, ENOBUFS, ENOMEM],
+            .fatal: [EBADF, EINVAL, ENOTSOCK, EFAULT],
+        ]
+        for code in [Int32.min, -1, 0] + Array(1...4095) + [Int32.max] {
+            let expected = named.first { $0.value.contains(code) }?.key ?? .refused
+            #expect(AcceptFailure(errno: code) == expected, "errno \(code)")
+        }
+    }
+
+    @Test(
+        "an accept that always fails neither hangs the loop nor makes it spin, whatever the errno"
+    )
+    func persistent() async throws {
+        for code in Int32(1)...140 {
+            try await withHandDrivenLoop { driver, group in
+                let source = FailingSource(code)
+                let listener = Listener.make(
+                    [source],
+                    endpoint: "test",
+                    in: EndpointContext(loops: group, logger: quietLogger)
+                )
+                let serving = Task { try? await listener.serve(echo) }
+                let loop = group.loops[0]
+                // It rests: by a timer, for an event, or for good.
+                var attempts = -1
+                while attempts != source.attempts.value || attempts == 0 {
+                    attempts = source.attempts.value
+                    for _ in 0..<20 { _ = await loop.census() }
+                }
+                #expect(attempts <= AcceptPause.mostLost + 1, "errno \(code)")
+                switch AcceptFailure(errno: code) {
+                case .wouldBlock:
+                    #expect(await loop.census().timers == 0)
+                case .fatal:
+                    #expect(await listener.failure != nil)
+                case .connectionLost, .exhausted, .refused:
+                    #expect(await loop.census().timers == 1, "errno \(code)")
+                    driver.advance(by: .milliseconds(5))
+                    while source.attempts.value == attempts { _ = await loop.census() }
+                }
+                await listener.close()
+                await serving.value
+            }
+        }
+    }
+
+    @Test("a listener whose socket cannot be watched fails, and nobody waits for it")
+    func unwatchable() async throws {
+        try await withHandDrivenLoop { _, group in
+            let listener = Listener.make(
+                [UnwatchableSource()],
+                endpoint: "test",
+                in: EndpointContext(loops: group, logger: quietLogger)
+            )
+            #expect(await code { try await listener.serve(echo) } != nil)
+            #expect(await listener.failure?.systemError?.name == "ENOSPC")
+        }
+    }
+
+    @Test("a refused accept is reported and logged once, and a drain does not wait for it")
+    func refused() async throws {
+        try await withHandDrivenLoop { _, group in
+            let log = CapturedLog()
+            let source = FailingSource(EPERM)
+            let listener = Listener.make(
+                [source],
+                endpoint: "test",
+                in: EndpointContext(loops: group, logger: log.logger)
+            )
+            var events = listener.events.makeAsyncIterator()
+            let serving = Task { try await listener.serve(echo) }
+            guard case .paused(let error)? = await events.next() else {
+                Issue.record("the pause is not reported")
+                return
+            }
+            #expect(error.systemError?.name == "EPERM")
+            // By a clock that stands still: only the failed attempt itself can end it.
+            await listener.drain(within: .seconds(3600))
+            try await serving.value
+            #expect(log.lines("accept paused").count == 1)
+        }
+    }
+}
+
+/// A source that the kernel will not watch.
+private final class UnwatchableSource: ConnectionSource {
+    let address = SocketAddress.loopback(.ipv4, port: 1)
+    let queue = AcceptQueue()
+
+    func register(for listener: Listener) -> Int32 { -ENOSPC }
+
+    func next() -> Accepted { .wouldBlock }
+
+    func close(on loop: EventLoop) {}
+}
+
+/// A source whose every attempt fails.
+private final class FailingSource: ConnectionSource {
+    private let code: Int32
+    let attempts = Tally()
+    let address = SocketAddress.loopback(.ipv4, port: 1)
+    let queue = AcceptQueue()
+
+    init(_ code: Int32) { self.code = code }
+
+    func close(on loop: EventLoop) {}
+
+    func next() -> Accepted {
+        attempts.add()
+        return .failed(code)
     }
 }
