@@ -42,6 +42,15 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]
         ),
+        // What Benchmarks/latency measures.
+        .executableTarget(
+            name: "latency-server",
+            dependencies: [
+                .product(name: "Endpoints", package: "swift-endpoints"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Sources/LatencyServer"
+        ),
         // Processes of other projects, and the tool, on the other side of a socket.
         .target(name: "RealPeers"),
         // Run in a network namespace, where it connects to names of the test's own.
