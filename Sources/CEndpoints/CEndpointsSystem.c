@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CEndpoints.h"
 
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -36,6 +37,50 @@ static int real_fcntl(int fd, int operation, int value) { return fcntl(fd, opera
 static int real_open(const char *path, int flags, unsigned mode) { return open(path, flags, mode); }
 static int real_pidfd_open(int pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
+static _Thread_local int signals_are_blocked;
+
+void endpoints_block_signals(void) {
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGPROF, SIGSYS};
+  sigset_t signals;
+  sigfillset(&signals);
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&signals, faults[i]);
+  signals_are_blocked = pthread_sigmask(SIG_BLOCK, &signals, NULL) == 0;
+}
+
+// These have no flag against SIGPIPE, as send(2) has. The kernel sends it to the thread that writes, so that thread
+// blocks it meanwhile and takes it back. A loop's thread blocks it anyway.
+struct held_back {
+  sigset_t mask;
+  int was_pending;
+};
+static void hold_back(struct held_back *held, sigset_t *pipe) {
+  sigset_t pending;
+  sigemptyset(pipe);
+  sigaddset(pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, pipe, &held->mask);
+  held->was_pending = sigismember(&held->mask, SIGPIPE) && !sigpending(&pending) && sigismember(&pending, SIGPIPE);
+}
+static void let_go(const struct held_back *held, const sigset_t *pipe, long result) {
+  static const struct timespec at_once = {0, 0};
+  int code = errno;
+  if (result < 0 && code == EPIPE && !held->was_pending) sigtimedwait(pipe, NULL, &at_once);
+  pthread_sigmask(SIG_SETMASK, &held->mask, NULL);
+  errno = code;
+}
+#define WITHOUT_SIGPIPE(name, parameters, arguments) \
+  static long real_##name parameters { \
+    if (signals_are_blocked) return name arguments; \
+    struct held_back held; \
+    sigset_t pipe; \
+    hold_back(&held, &pipe); \
+    long result = name arguments; \
+    let_go(&held, &pipe, result); \
+    return result; \
+  }
+WITHOUT_SIGPIPE(write, (int fd, const void *p, size_t n), (fd, p, n))
+WITHOUT_SIGPIPE(writev, (int fd, const struct iovec *parts, int count), (fd, parts, count))
+WITHOUT_SIGPIPE(sendfile, (int out, int in, off_t *offset, size_t n), (out, in, offset, n))
+
 struct endpoints_system endpoints_system = {
     .recv = real_recv,
     .send = real_send,
@@ -44,9 +89,9 @@ struct endpoints_system endpoints_system = {
     .sendmsg = sendmsg,
     .read = read,
     .pread = pread,
-    .write = write,
-    .writev = writev,
-    .sendfile = sendfile,
+    .write = real_write,
+    .writev = real_writev,
+    .sendfile = real_sendfile,
     .socket = socket,
     .accept4 = accept4,
     .bind = bind,
@@ -71,6 +116,7 @@ struct endpoints_system endpoints_system = {
     .stat = stat,
     .lstat = lstat,
     .fstat = fstat,
+    .flock = flock,
     .rename = rename,
     .symlink = symlink,
     .readlink = readlink,

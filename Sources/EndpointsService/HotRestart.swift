@@ -31,16 +31,23 @@ import EventLoop
 ///
 /// The first process binds; each one after it finds the sockets by their names.
 public final class HotRestart: Sendable {
-    /// What the process was started with by its predecessor: the end of a pipe, or -1.
-    private static let readyPipe = Lock<Int32>(takeReadyPipe())
-    /// Where the predecessor's descriptor is named.
-    private static let variable = "ENDPOINTS_READY_FD"
     /// Whether this process was started by ``startSuccessor(_:arguments:within:)`` of another.
-    public static let isSuccessor: Bool = readyPipe.withLock { $0 >= 0 }
+    public static let isSuccessor: Bool = Predecessor.exists
 
     private struct Held {
         var name: String
+        /// Whether systemd holds its sockets while this process runs.
+        var isHeld: Bool
         weak var listener: Listener?
+    }
+    /// A listener's sockets, as the other process gets them.
+    private struct Shared {
+        var name: String
+        var isHeld: Bool
+        var copies: [Int32]
+        var share: SocketShare
+
+        func closeCopies() { for copy in copies { _ = endpoints_close(copy) } }
     }
     private let held = Lock<[Held]>([])
     private let executable: String
@@ -82,10 +89,16 @@ public final class HotRestart: Sendable {
                 advice: "it has 1 to 255 printable ASCII characters and no colon"
             )
         }
-        let inherited = try InheritedSockets.ofProcess(name: name, isShared: !Self.isSuccessor)
+        // Without a predecessor they are systemd's.
+        let isHeld = !Self.isSuccessor || Predecessor.heldNames.contains(name)
+        let inherited = try InheritedSockets.ofProcess(
+            name: name,
+            isHeld: isHeld,
+            share: Self.isSuccessor ? Predecessor.share : nil
+        )
         guard let inherited else {
             let listener = try await endpoint.listen(in: context)
-            hold(listener, name)
+            hold(listener, name, isHeld: false)
             return listener
         }
         let listener = try await endpoint.listen(in: context.inheriting(inherited))
@@ -98,28 +111,35 @@ public final class HotRestart: Sendable {
                 reason: "it cannot use the socket \"\(name)\" that the process was started with"
             )
         }
-        hold(listener, name)
+        hold(listener, name, isHeld: isHeld)
         return listener
     }
 
-    private func hold(_ listener: Listener, _ name: String) {
+    private func hold(_ listener: Listener, _ name: String, isHeld: Bool) {
         held.withLock { held in
             held.removeAll { $0.listener == nil }
-            held.append(Held(name: name, listener: listener))
+            held.append(Held(name: name, isHeld: isHeld, listener: listener))
         }
     }
 
-    /// The sockets of all listeners that are open, as copies, and their names.
-    private func share() async throws -> [(name: String, listener: Listener, copies: [Int32])] {
-        var shared: [(name: String, listener: Listener, copies: [Int32])] = []
-        for (name, listener) in held.withLock({ $0.map { ($0.name, $0.listener) } }) {
-            guard let listener else { continue }
+    /// The sockets of all listeners that are open; if it throws, none is shared.
+    private func share() async throws -> [Shared] {
+        var shared: [Shared] = []
+        for held in held.withLock({ $0 }) {
+            guard let listener = held.listener else { continue }
+            let share = SocketShare()
             do {
-                shared.append((name, listener, try await listener.shareSockets()))
+                let copies = try await listener.copySockets(for: share)
+                shared.append(
+                    Shared(name: held.name, isHeld: held.isHeld, copies: copies, share: share)
+                )
             } catch let error as EndpointError where error.code == .closed {
                 continue
             } catch {
-                for copy in shared.flatMap(\.copies) { _ = endpoints_close(copy) }
+                for entry in shared {
+                    entry.closeCopies()
+                    entry.share.end()
+                }
                 throw error
             }
         }
@@ -133,15 +153,25 @@ public final class HotRestart: Sendable {
     /// The unit needs `FileDescriptorStoreMax=`. From then on the queues of the sockets outlive the
     /// process: `systemctl restart` refuses no connection.
     ///
-    /// Cancellation: some of the sockets may have been stored.
+    /// Cancellation: some of the sockets may have been stored, and stay so.
     ///
     /// - Parameter notifier: Whom to tell.
     /// - Throws: ``EndpointError``, or `CancellationError`.
     public func store(in notifier: SystemdNotifier) async throws {
         guard notifier.isActive else { return }
         let shared = try await share()
-        defer { for copy in shared.flatMap(\.copies) { _ = endpoints_close(copy) } }
-        for (name, _, copies) in shared { try await notifier.store(copies, name: name) }
+        defer { for entry in shared { entry.closeCopies() } }
+        for (index, entry) in shared.enumerated() {
+            do { try await notifier.store(entry.copies, name: entry.name) } catch {
+                for entry in shared[index...] { entry.share.end() }
+                throw error
+            }
+            held.withLock { held in
+                for index in held.indices where held[index].name == entry.name {
+                    held[index].isHeld = true
+                }
+            }
+        }
     }
 
     // MARK: the successor's side
@@ -149,25 +179,7 @@ public final class HotRestart: Sendable {
     /// Tells the predecessor, if there is one, that this process listens; it goes then.
     ///
     /// A second call does nothing. A predecessor that is gone already is no error.
-    public func ready() {
-        Self.readyPipe.withLock { pipe in
-            guard pipe >= 0 else { return }
-            _ = endpoints_write(pipe, [1], 1)
-            _ = endpoints_close(pipe)
-            pipe = -1
-        }
-    }
-
-    private static func takeReadyPipe() -> Int32 {
-        guard let text = getenv(variable).map({ String(cString: $0) }) else { return -1 }
-        unsetenv(variable)
-        // Only with the sockets, which name their process: else it is a grandchild's.
-        guard let pipe = Int32(text), pipe > 2,
-            getenv("LISTEN_PID").map({ String(cString: $0) }) == "\(getpid())"
-        else { return -1 }
-        _ = endpoints_set_close_on_exec(pipe)
-        return pipe
-    }
+    public func ready() { Predecessor.letGo() }
 
     private static func path(ofLink link: String) -> String? {
         var bytes = [CChar](repeating: 0, count: 4096)
@@ -214,11 +226,13 @@ public final class HotRestart: Sendable {
                 arguments: arguments ?? Array(CommandLine.arguments.dropFirst()),
                 sockets: shared.flatMap { entry in entry.copies.map { (entry.name, $0) } },
                 readyPipe: ends[1],
-                variable: Self.variable
+                variable: Predecessor.readyVariable,
+                heldNames: shared.filter(\.isHeld).map(\.name),
+                heldNamesVariable: Predecessor.heldNamesVariable
             ).start()
             _ = endpoints_close(ends[1])
         }
-        for copy in shared.flatMap(\.copies) { _ = endpoints_close(copy) }
+        for entry in shared { entry.closeCopies() }
         do {
             guard process > 0 else {
                 throw EndpointError(errno: process, operation: "start", endpoint: program)
@@ -227,7 +241,7 @@ public final class HotRestart: Sendable {
             return process
         } catch {
             if process > 0 { end(process) }
-            for (_, listener, _) in shared { await listener.unshareSockets() }
+            for entry in shared { entry.share.end() }
             throw error
         }
     }

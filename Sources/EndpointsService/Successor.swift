@@ -7,6 +7,9 @@ struct Successor {
     let sockets: [(name: String, descriptor: Int32)]
     let readyPipe: Int32
     let variable: String
+    /// The names of those sockets that systemd holds for as long as the successor runs.
+    let heldNames: [String]
+    let heldNamesVariable: String
 
     /// Starts it; its number, or -errno.
     func start() -> Int32 {
@@ -49,7 +52,10 @@ struct Successor {
     ///   - process: Its number.
     /// - Returns: The successor's.
     func environment(after entries: [String], of process: Int32) -> [String] {
-        let replaced = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", variable]
+        let replaced = [
+            "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", variable,
+            heldNamesVariable,
+        ]
         let kept = entries.filter { entry in
             entry != "WATCHDOG_PID=\(process)"
                 && !replaced.contains { entry.hasPrefix("\($0)=") }
@@ -58,6 +64,7 @@ struct Successor {
             "LISTEN_FDS=\(sockets.count)",
             "LISTEN_FDNAMES=\(sockets.map(\.name).joined(separator: ":"))",
             "\(variable)=\(3 + sockets.count)",
+            "\(heldNamesVariable)=\(heldNames.joined(separator: ":"))",
         ]
     }
 

@@ -17,7 +17,8 @@ extension EventLoop {
     private static let stallLimit: UInt64 = 100_000_000
 
     fileprivate func run() {
-        blockSignals()
+        // Signals are for the program's own threads.
+        endpoints_block_signals()
         endpoints_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
         let buffer = UnsafeMutableBufferPointer<LoopEvent>.allocate(capacity: 256)
         defer { buffer.deallocate() }
@@ -120,18 +121,6 @@ extension EventLoop {
         let worked = driver.coarseNow() &- hot.pointee.turnTime
         guard worked > Self.stallLimit else { return }
         if stalls.add(1, ordering: .relaxed).oldValue == 0 { onStall(.nanoseconds(worked)) }
-    }
-
-    /// Signals are for the program's own threads; SIGPIPE is for nobody.
-    ///
-    /// What a fault raises stays.
-    private func blockSignals() {
-        var signals = sigset_t()
-        sigfillset(&signals)
-        for fault in [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGPROF, SIGSYS] {
-            sigdelset(&signals, fault)
-        }
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
     }
 }
 

@@ -35,12 +35,23 @@ extension EventLoop {
 }
 
 extension Duration {
+    private static let longestCounted: Int64 = 4_000_000_000
+
     /// Nanoseconds, at least 0, at most some centuries.
     package var nanosecondsClamped: UInt64 {
+        guard self > .zero else { return 0 }
+        guard self < .seconds(Self.longestCounted) else { return 4_000_000_000_000_000_000 }
         let (seconds, attoseconds) = components
-        guard seconds >= 0 && attoseconds >= 0 else { return 0 }
-        guard seconds < 4_000_000_000 else { return 4_000_000_000_000_000_000 }
         return UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds) / 1_000_000_000
+    }
+
+    /// Whole seconds, at least 0, at most some centuries.
+    package var secondsClamped: Int { Int(nanosecondsClamped / 1_000_000_000) }
+
+    /// The components, or the nearest that there are: a duration counts 10²⁰ seconds, and `components`
+    /// traps where they are more than an `Int64` holds.
+    package var componentsClamped: (seconds: Int64, attoseconds: Int64) {
+        min(max(self, .seconds(Int64.min)), .seconds(Int64.max)).components
     }
 }
 

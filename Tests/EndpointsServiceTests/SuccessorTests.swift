@@ -10,7 +10,9 @@ struct SuccessorTests {
             arguments: [],
             sockets: [("web", 5), ("admin", 7)],
             readyPipe: 9,
-            variable: "READY"
+            variable: "READY",
+            heldNames: ["admin"],
+            heldNamesVariable: "HELD"
         ).environment(after: entries, of: 42)
     }
 
@@ -18,10 +20,12 @@ struct SuccessorTests {
     func sockets() {
         let environment = environment(after: [
             "PATH=/bin", "LISTEN_FDS=9", "LISTEN_PID=42", "LISTEN_FDNAMES=old", "READY=3",
+            "HELD=web",
         ])
         #expect(
             environment == [
                 "PATH=/bin", "LISTEN_FDS=2", "LISTEN_FDNAMES=web:admin", "READY=5",
+                "HELD=admin",
             ]
         )
     }

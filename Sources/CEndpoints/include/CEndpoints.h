@@ -157,6 +157,8 @@ static inline int endpoints_eventfd(void) { return (int)endpoints_result(endpoin
 // Cores that the affinity mask allows, or -errno.
 int endpoints_affinity_count(void);
 void endpoints_name_thread(pthread_t thread, const char *name);
+// Blocks all signals on this thread, for as long as it lives, except those that faults raise.
+void endpoints_block_signals(void);
 
 // MARK: epoll
 

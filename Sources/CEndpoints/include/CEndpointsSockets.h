@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -118,8 +119,8 @@ int endpoints_open_entry(const char *path);
 
 // MARK: files
 
-// Device, inode, kind, and the time of the last change in nanoseconds, of the entry itself, never of what a link
-// points to.
+// Device, inode, kind, and the time of the last change, of the entry itself, never of what a link points to. The time
+// is in nanoseconds since 1970, or the nearest of which there is a number: anyone can set it to any second.
 struct endpoints_file {
   uint64_t device, inode;
   int64_t changed;
@@ -129,7 +130,10 @@ static inline void endpoints_file_read(const struct stat *s, struct endpoints_fi
   file->device = s->st_dev;
   file->inode = s->st_ino;
   file->mode = s->st_mode;
-  file->changed = (int64_t)s->st_mtim.tv_sec * 1000000000 + s->st_mtim.tv_nsec;
+  int64_t seconds = s->st_mtim.tv_sec;
+  if (__builtin_mul_overflow(seconds, 1000000000, &file->changed) ||
+      __builtin_add_overflow(file->changed, s->st_mtim.tv_nsec, &file->changed))
+    file->changed = seconds < 0 ? INT64_MIN : INT64_MAX;
 }
 static inline int endpoints_lstat(const char *path, struct endpoints_file *file) {
   struct stat s;
@@ -153,6 +157,8 @@ static inline int endpoints_symlink(const char *text, const char *path) {
 static inline long endpoints_readlink(const char *path, char *text, size_t capacity) {
   return endpoints_result(endpoints_system.readlink(path, text, capacity));
 }
+// Locks the open file for this process, or answers -EWOULDBLOCK (flock(2)).
+static inline int endpoints_lock(int fd) { return (int)endpoints_result(endpoints_system.flock(fd, LOCK_EX | LOCK_NB)); }
 static inline int endpoints_unlink(const char *path) { return (int)endpoints_result(endpoints_system.unlink(path)); }
 static inline int endpoints_fchmod(int fd, unsigned mode) { return (int)endpoints_result(endpoints_system.fchmod(fd, mode)); }
 static inline int endpoints_chmod(const char *path, unsigned mode) { return (int)endpoints_result(endpoints_system.chmod(path, mode)); }

@@ -63,6 +63,7 @@
   call(int, stat, (const char *path, struct stat *status), (path, status)) \
   call(int, lstat, (const char *path, struct stat *status), (path, status)) \
   call(int, fstat, (int fd, struct stat *status), (fd, status)) \
+  call(int, flock, (int fd, int operation), (fd, operation)) \
   call(int, rename, (const char *from, const char *to), (from, to)) \
   call(int, symlink, (const char *text, const char *path), (text, path)) \
   call(long, readlink, (const char *path, char *text, size_t capacity), (path, text, capacity)) \

@@ -247,7 +247,7 @@ extension Duration {
 
     /// The seconds, exactly, in as few digits as that takes.
     var decimalSeconds: String {
-        let (seconds, attoseconds) = components
+        let (seconds, attoseconds) = componentsClamped
         let isNegative = seconds < 0 || attoseconds < 0
         var text = "\(isNegative ? "-" : "")\(seconds.magnitude)"
         if attoseconds != 0 {

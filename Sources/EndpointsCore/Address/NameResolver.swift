@@ -5,7 +5,8 @@
 public protocol NameResolver: Sendable {
     /// Looks a name up, in one family.
     ///
-    /// Cancellation: returns at once with `CancellationError`; what cannot be stopped ends by itself.
+    /// Cancellation: ends the look-up if that can be stopped. Nobody waits for it: an answer that comes
+    /// later is dropped.
     ///
     /// - Parameters:
     ///   - host: A name: labels of letters, digits, `-` and `_`; it may end in a dot.

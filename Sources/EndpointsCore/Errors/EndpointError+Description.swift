@@ -139,7 +139,7 @@ extension Unicode.Scalar {
 extension Duration {
     /// `30 s`, `0.25 s`: to the millisecond.
     package var inSeconds: String {
-        let (seconds, attoseconds) = components
+        let (seconds, attoseconds) = componentsClamped
         let milliseconds = abs(attoseconds / 1_000_000_000_000_000)
         let sign = seconds < 0 || attoseconds < 0 ? "-" : ""
         guard milliseconds != 0 else { return "\(seconds) s" }

@@ -8,12 +8,17 @@ import EventLoop
 /// Listening sockets that an endpoint is to use in place of new ones.
 package final class InheritedSockets: Sendable {
     private let descriptors: Lock<[Int32]?>
-    /// Whether somebody keeps them while this process runs, as systemd does.
-    private let isShared: Bool
+    private let isHeld: Bool
+    private let share: SocketShare?
 
-    package init(_ descriptors: [Int32], isShared: Bool) {
+    /// Owns descriptors of listening sockets.
+    ///
+    /// `isHeld` says whether somebody keeps them while this process runs, as systemd does; `share` is
+    /// the predecessor's, which ends when it is told to go.
+    package init(_ descriptors: [Int32], isHeld: Bool, share: SocketShare? = nil) {
         self.descriptors = Lock(descriptors)
-        self.isShared = isShared
+        self.isHeld = isHeld
+        self.share = share
     }
 
     deinit {
@@ -25,10 +30,12 @@ package final class InheritedSockets: Sendable {
 
     /// A listener on them; `nil` if they were taken before.
     ///
-    /// `cleanUp` is what the last of those who share the path of a UNIX socket must do.
+    /// `adopt` takes charge of the path of a UNIX socket when nobody else does, and `cleanUp` is what
+    /// the last of those who share it must do.
     package func listener(
         endpoint: String,
         in context: EndpointContext,
+        adopt: (@Sendable () -> Void)? = nil,
         cleanUp: (@Sendable () -> Void)? = nil
     ) -> Listener? {
         guard let descriptors = take() else { return nil }
@@ -36,10 +43,12 @@ package final class InheritedSockets: Sendable {
             ListeningSocket(
                 OwnedDescriptor(descriptor),
                 address: SocketAddress(localOf: descriptor),
-                isShared: isShared,
+                isShared: isHeld,
+                adopt: index == 0 ? adopt : nil,
                 cleanUp: index == 0 ? cleanUp : nil
             )
         }
+        for socket in sockets { share?.add(socket.claim) }
         return Listener.make(sockets, endpoint: endpoint, in: context)
     }
 
@@ -71,7 +80,21 @@ extension Listener {
     ///
     /// - Throws: ``EndpointError``: `closed`; `invalidArgument` if it listens on something else; an
     ///   error of the system, and then nothing is shared.
-    public func shareSockets() throws -> [Int32] {
+    public func shareSockets() throws -> [Int32] { try copySockets(for: share) }
+
+    /// Ends what ``shareSockets()`` began: no process that got the copies holds them any more.
+    ///
+    /// Sockets that others hold for another reason, such as systemd, stay shared. If the listener was
+    /// closed meanwhile, what it had left is removed now.
+    public func unshareSockets() {
+        share.end()
+        share = SocketShare()
+    }
+
+    /// Copies of its listening sockets, which another process holds until `share` ends.
+    ///
+    /// - Throws: ``EndpointError``, and then nothing is shared.
+    package func copySockets(for share: SocketShare) throws -> [Int32] {
         func refused(_ code: EndpointError.Code, _ reason: String) -> EndpointError {
             EndpointError(code, operation: "share", endpoint: origin.endpoint, reason: reason)
         }
@@ -89,12 +112,7 @@ extension Listener {
             }
             copies.append(copy)
         }
-        for socket in sockets { socket.isShared = true }
+        for socket in sockets { share.add(socket.claim) }
         return copies
-    }
-
-    /// Takes ``shareSockets()`` back: nobody else has the sockets any more.
-    public func unshareSockets() {
-        for case let source as SocketSource in sources { source.socket?.isShared = false }
     }
 }

@@ -53,6 +53,8 @@ public actor Listener: LoopMember {
     nonisolated(unsafe) var sessions: [ServeSession] = []
     nonisolated(unsafe) var drainers: [Gate] = []
     nonisolated(unsafe) var turn = 0
+    /// Of those who got copies of the sockets.
+    var share = SocketShare()
     nonisolated(unsafe) private(set) var deathCause: EndpointError?
 
     /// Listens on sockets that it owns from now on.

@@ -247,8 +247,8 @@ struct TCPConnectAttempt {
             return [address]
         case .name(let name):
             do {
-                let found = try await request.resolver.addresses(
-                    of: name,
+                let found = try await request.resolver.answer(
+                    for: name,
                     port: port,
                     family: family
                 )

@@ -64,7 +64,7 @@ package enum TCPListening {
         var failure: (any Error)?
         for family in family.map({ [$0] }) ?? [.ipv4, .ipv6] {
             do {
-                let found = try await resolver.addresses(of: name, port: port, family: family)
+                let found = try await resolver.answer(for: name, port: port, family: family)
                 if let address = found.first(where: { $0.family != nil }) { return address }
             } catch let error as CancellationError {
                 throw error

@@ -32,7 +32,9 @@ struct ProcessStart: Equatable {
         }
         let sinceBoot = ticks / ticksPerSecond * 1_000_000_000
         let rest = ticks % ticksPerSecond * 1_000_000_000 / ticksPerSecond
-        time = bootTime &* 1_000_000_000 &+ sinceBoot &+ rest
+        let (boot, isTooLate) = bootTime.multipliedReportingOverflow(by: 1_000_000_000)
+        let (start, isOver) = boot.addingReportingOverflow(sinceBoot + rest)
+        time = isTooLate || isOver ? nil : start
     }
 
     /// The `btime` line of /proc/stat.

@@ -1,6 +1,7 @@
 // The order is what makes it safe:
 //
-//   lock       nobody else prepares the same path (UNIXLockFile)
+//   turn       no other server of ours prepares a path in the same directory (DirectoryLock)
+//   lock       nobody else serves the same path (UNIXLockFile)
 //   clear      a socket on which nobody listens is removed; a live one, or any other file, never
 //   bind       with mode 0600 at most: fchmod of the socket before bind masks the file's mode, too
 //   remember   a descriptor of the file itself, which keeps its inode from being given out again
@@ -38,20 +39,34 @@ enum UNIXListening {
     ) async throws -> Listener {
         try context.checkBegin("listen", endpoint)
         if let inherited = context.inherited, inherited.isUnused {
-            let cleanUp = try takeOver(path, lockfile: lockfile, endpoint: endpoint)
-            if let listener = inherited.listener(endpoint: endpoint, in: context, cleanUp: cleanUp)
-            {
-                return listener
+            let (lock, file) = try inheritedPath(path, lockfile: lockfile, endpoint: endpoint)
+            let listener = inherited.listener(endpoint: endpoint, in: context) {
+                lock?.takeOver()
+            } cleanUp: {
+                file?.remove()
+                lock?.release()
             }
+            if let listener { return listener }
         }
-        let socket = try bind(
-            path: path,
-            mode: mode,
-            backlog: backlog,
-            lockfile: lockfile,
-            endpoint: endpoint,
-            logger: context.logger
-        )
+        let bind = {
+            try Self.bind(
+                path: path,
+                mode: mode,
+                backlog: backlog,
+                lockfile: lockfile,
+                endpoint: endpoint,
+                logger: context.logger
+            )
+        }
+        let isAbstract = SocketAddress(path: path).isAbstract
+        let socket =
+            isAbstract
+            ? try bind()
+            : try await DirectoryLock.withLock(
+                onDirectoryOf: path,
+                waitingOn: EventLoop.current ?? context.loops.next(),
+                bind
+            )
         return Listener.make([socket], endpoint: endpoint, in: context)
     }
 
@@ -96,7 +111,11 @@ enum UNIXListening {
             // Decided before the file exists; what the mode forbids is never allowed for a moment.
             try check(endpoints_fchmod(descriptor.rawValue, UInt32(mode & 0o600)), endpoint)
             try check(endpoints_bind(descriptor.rawValue, &local.storage, local.length), endpoint)
-            let file = try BoundPath(path, endpoint: endpoint)
+            let file: BoundPath
+            do { file = try BoundPath(path, endpoint: endpoint) } catch {
+                _ = endpoints_unlink(path)
+                throw error
+            }
             do {
                 try file.setMode(mode, endpoint: endpoint)
                 try check(
@@ -108,6 +127,8 @@ enum UNIXListening {
                 throw error
             }
             return ListeningSocket(descriptor, address: address) { [lock] in
+                lock?.takeOver()
+            } cleanUp: { [lock] in
                 file.remove()
                 lock?.release()
             }
@@ -117,20 +138,15 @@ enum UNIXListening {
         }
     }
 
-    /// Takes charge of the path of a socket that another process has bound: of what removes it.
-    private static func takeOver(
+    /// The path of a socket that another process has bound: what is to be taken over, and removed.
+    private static func inheritedPath(
         _ path: String,
         lockfile: Bool,
         endpoint: String
-    ) throws -> (@Sendable () -> Void)? {
-        if SocketAddress(path: path).isAbstract { return nil }
+    ) throws -> (UNIXLockFile?, BoundPath?) {
+        if SocketAddress(path: path).isAbstract { return (nil, nil) }
         let file = try BoundPath(path, endpoint: endpoint)
-        let lock = lockfile ? UNIXLockFile(forSocket: path) : nil
-        try lock?.takeOver(endpoint: endpoint)
-        return {
-            file.remove()
-            lock?.release()
-        }
+        return (lockfile ? UNIXLockFile(forSocket: path) : nil, file)
     }
 
     private static func makeSocket(_ endpoint: String) throws -> OwnedDescriptor {
@@ -215,7 +231,6 @@ private final class BoundPath: Sendable {
         self.path = absolutePath(path)
         let opened = endpoints_open_entry(self.path)
         guard opened >= 0 else {
-            _ = endpoints_unlink(self.path)
             throw EndpointError(errno: opened, operation: "listen", endpoint: endpoint)
         }
         entry = OwnedDescriptor(opened)

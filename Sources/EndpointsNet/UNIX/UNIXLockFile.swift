@@ -64,9 +64,9 @@ struct UNIXLockFile: Sendable {
         guard endpoints_kill(pid, 0) != -ESRCH else { return .leftBehind(text) }
         if let process = ProcessStart(pid) {
             if process.isZombie { return .leftBehind(text) }
-            if let start = process.time, start > file.changed + Self.doubt {
-                return .leftBehind(text)
-            }
+            // The time of a file is anyone's to set.
+            let (latest, isNever) = file.changed.addingReportingOverflow(Self.doubt)
+            if let start = process.time, !isNever, start > latest { return .leftBehind(text) }
         }
         return .held(by: pid)
     }
@@ -144,22 +144,20 @@ struct UNIXLockFile: Sendable {
         }
     }
 
-    /// Takes the lock from a predecessor that has given this process its socket, without a moment in
-    /// which nobody holds it.
-    func takeOver(endpoint: String) throws {
+    /// Takes the lock from another process that held it for the same socket, without a moment in which
+    /// nobody holds it. Does nothing if it is ours already.
+    ///
+    /// A lock that cannot be taken stays the other's, and is left behind when that ends: then the
+    /// socket still says that somebody listens.
+    func takeOver() {
+        guard link() != String(getpid()) else { return }
         let ours = "\(path).\(getpid())"
         _ = endpoints_unlink(ours)
-        var result = endpoints_symlink(String(getpid()), ours)
-        if result == 0 { result = endpoints_rename(ours, path) }
-        guard result == 0 else {
-            throw EndpointError(
-                errno: result,
-                operation: "listen",
-                endpoint: endpoint,
-                reason: "cannot take over the lock file \(path)"
-            )
-        }
+        guard endpoints_symlink(String(getpid()), ours) == 0 else { return }
         Self.ours.withLock { _ = $0.insert(path) }
+        guard endpoints_rename(ours, path) != 0 else { return }
+        Self.ours.withLock { _ = $0.remove(path) }
+        _ = endpoints_unlink(ours)
     }
 
     /// Gives the lock back, if it is still the one that this process made.

@@ -33,7 +33,7 @@ final class TLSTicketKeys: Sendable {
     private let state: Lock<State>
 
     init(lifetime: Duration) {
-        state = Lock(State(lifetime: Int(max(1, lifetime.components.seconds))))
+        state = Lock(State(lifetime: max(1, lifetime.secondsClamped)))
     }
 
     /// Replaces the current key; tickets of the one before can still be used.

@@ -40,6 +40,19 @@ struct TLSSessionTests {
         for _ in 0..<5 { #expect(try await isResumed(client, server)) }
     }
 
+    @Test(
+        "tickets and their keys live for as long as somebody likes",
+        arguments: [.seconds(Int64.max), .seconds(1e19)] as [Duration]
+    )
+    func longLives(lifetime: Duration) async throws {
+        let client = try TLSTesting.client()
+        var server = try TLSTesting.server()
+        server.ticketLifetime = lifetime
+        server.ticketKeyLifetime = lifetime
+        #expect(try await !isResumed(client, server))
+        #expect(try await isResumed(client, server))
+    }
+
     /// What a server does first, which sends the tickets that it holds back until then.
     enum FirstAct: String, CaseIterable { case writes, waitsToRead, waitsForTheEnd, closes }
 

@@ -102,6 +102,36 @@ struct UNIXLockFileTests {
         #expect(lock.state() == .leftBehind(String(getppid())))
     }
 
+    @Test(
+        "a lock whose time is as far away as a time can be is judged like any other",
+        arguments: [Int.max, 9_223_372_036, 9_223_372_035, -9_223_372_037, Int.min]
+    )
+    func extremeTime(seconds: Int) {
+        link(String(getppid()))
+        var times = [timespec(tv_sec: seconds, tv_nsec: 999_999_999), timespec()]
+        times[1] = times[0]
+        utimensat(AT_FDCWD, lock.path, &times, AT_SYMLINK_NOFOLLOW)
+        #expect(lock.state() != .free)
+    }
+
+    @Test("a time beyond what nanoseconds can count is the greatest, or the least, that they can")
+    func extremeTimes() {
+        var status = stat()
+        var file = endpoints_file()
+        for (seconds, expected) in [
+            (Int.max, Int64.max), (9_223_372_037, .max), (Int.min, .min), (-9_223_372_037, .min),
+            (9_223_372_036, 9_223_372_036_854_775_807), (1, 1_854_775_807),
+        ] {
+            status.st_mtim = timespec(tv_sec: seconds, tv_nsec: 854_775_807)
+            endpoints_file_read(&status, &file)
+            #expect(file.changed == expected)
+        }
+        let stat = "7 (a) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 250 0 0"
+        for boot in [Int64.max, .min, 9_223_372_036] {
+            #expect(ProcessStart(stat: stat, bootTime: boot, ticksPerSecond: 100)?.time == nil)
+        }
+    }
+
     @Test("a file that is no lock is not removed")
     func regularFile() throws {
         let made = endpoints_open(lock.path, O_CREAT | O_WRONLY, 0o600)
