@@ -114,6 +114,7 @@ let package = Package(
         .executableTarget(
             name: "endpoint",
             dependencies: [
+                "CEndpoints",
                 "COpenSSL",
                 "Endpoints",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

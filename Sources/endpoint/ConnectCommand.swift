@@ -48,8 +48,7 @@ struct ConnectCommand: AsyncParsableCommand {
         let writer = EventWriter(
             to: .standardError,
             isJSON: options.json,
-            logger: logger,
-            stop: stop
+            logger: logger
         )
         // Both connections on one loop: bytes need not change threads.
         let context = EndpointContext(loops: options.makeLoops(usual: 1), logger: logger)
@@ -68,14 +67,14 @@ struct ConnectCommand: AsyncParsableCommand {
             let connection = try await stop.cancelling { try await endpoint.connect(in: context) }
             let start = ContinuousClock.now
             let peer = connection.remoteAddress
-            await writer.write(.connected(endpoint: endpoint.redacted, peer: peer))
+            writer.write(.connected(endpoint: endpoint.redacted, peer: peer))
             let session = ConnectSession(connection, stop: stop, drain: drain.duration)
             let result = await session.run(in: context)
             await connection.close()
-            await writer.write(.closed(ConnectionReport(of: connection, since: start)))
+            writer.write(.closed(await ConnectionReport(of: connection, since: start)))
             try result.get()
         } catch let error as EndpointError where options.json {
-            await writer.write(.failed(peer: nil, error: "\(error)"))
+            writer.write(.failed(peer: nil, error: "\(error)"))
             throw ExitStatus.failed
         }
     }
@@ -87,7 +86,8 @@ struct ConnectSession {
         case inputEnded((any Error)?)
         case peerEnded((any Error)?)
         case inputIdle
-        case stopped(StopRequest.Reason?)
+        case outputClosed
+        case stopped(Bool)
         case timeIsUp
     }
 
@@ -105,11 +105,20 @@ struct ConnectSession {
     func run(in context: EndpointContext) async -> Result<Void, any Error> {
         do {
             let stdio = try await StdioEndpoint().connect(in: context)
-            var error = await join(stdio)
+            let sender = InputSender()
+            var error = await join(stdio, sender)
+            let undelivered = await UndeliveredInput.count(of: sender, to: connection)
             await stdio.close()
+            if error as? ExitStatus == .failed || stop.isMade {
+                return error.map { .failure($0) } ?? .success(())
+            }
             // A program that takes no more has exited, or will: its status says why.
-            if stop.reason == nil, error.map(Self.isBrokenPipe) ?? true {
+            if error.map(Self.isBrokenPipe) ?? true {
                 error = await connection.failureAtEnd() ?? error
+            }
+            if undelivered > 0 {
+                UndeliveredInput.report(undelivered)
+                error = error ?? ExitStatus.failed
             }
             return error.map { .failure($0) } ?? .success(())
         } catch {
@@ -117,8 +126,7 @@ struct ConnectSession {
         }
     }
 
-    private func join(_ stdio: Connection) async -> (any Error)? {
-        let sender = InputSender()
+    private func join(_ stdio: Connection, _ sender: InputSender) async -> (any Error)? {
         let sending = Task { [connection] in try await sender.send(from: stdio, to: connection) }
         return await withTaskGroup(of: Step.self) { group in
             group.addTask { .inputEnded(await Self.failure(of: sending)) }
@@ -128,6 +136,7 @@ struct ConnectSession {
                 )
             }
             group.addTask { [stop] in .stopped(await stop.wait()) }
+            if !OutputWatch.sharesInput { Self.watchOutput(in: &group) }
             let error = await follow(&group, sender, sending)
             group.cancelAll()
             sending.cancel()
@@ -148,6 +157,7 @@ struct ConnectSession {
             switch step {
             case .inputEnded(let error):
                 isSent = true
+                if OutputWatch.sharesInput { Self.watchOutput(in: &group) }
                 // A peer that takes no more may still have an answer under way.
                 sendError = error is CancellationError ? nil : error
                 if isAnswered { return sendError }
@@ -167,20 +177,30 @@ struct ConnectSession {
                     return .inputIdle
                 }
             case .inputIdle: return nil
-            case .stopped(.some):
+            case .outputClosed:
+                connection.abort()
+                return ExitStatus.failed
+            case .stopped(true):
                 sending.cancel()
                 group.addTask { [connection, drain] in
                     try? await connection.closeWrite()
                     try? await Task.sleep(for: drain)
                     return .timeIsUp
                 }
-            case .stopped(nil): break
+            case .stopped(false): break
             case .timeIsUp:
                 connection.abort()
                 return nil
             }
         }
         return sendError
+    }
+
+    private static func watchOutput(in group: inout TaskGroup<Step>) {
+        group.addTask {
+            await OutputWatch.readerGone()
+            return Task.isCancelled ? .stopped(false) : .outputClosed
+        }
     }
 
     /// How long an input may give nothing before it is left, once the peer has ended.

@@ -14,6 +14,7 @@ enum Main {
         Signals.block()
         Task.detached {
             let status = await status()
+            await LineQueue.flushAll()
             // Programs that do not end by themselves are killed, but not at once.
             await RunningPrograms.allEnded()
             exit(status)

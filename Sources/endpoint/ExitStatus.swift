@@ -28,10 +28,7 @@ enum ExitStatus: Int32, Error {
         }
     }
 
-    private static func complain(_ text: String) {
-        // Nobody is left to tell if this fails.
-        try? LineOutput.standardError.write(text)
-    }
+    private static func complain(_ text: String) { LineQueue.standardError.add(text) }
 }
 
 extension EndpointError {

@@ -9,6 +9,10 @@ import Synchronization
 final class InputSender: Sendable {
     private let isWaiting = Atomic(false)
     private let chunks = Atomic(0)
+    private let received = Atomic(0)
+
+    /// Bytes that standard input has given.
+    var count: Int { received.load(ordering: .relaxed) }
 
     /// Returns when all is sent.
     ///
@@ -20,6 +24,7 @@ final class InputSender: Sendable {
             let count = try await input.read(into: &buffer)
             isWaiting.store(false, ordering: .relaxed)
             chunks.wrappingAdd(1, ordering: .relaxed)
+            received.wrappingAdd(count, ordering: .relaxed)
             if count == 0 { break }
             try await connection.write(buffer)
             buffer.removeAll()

@@ -1,6 +1,7 @@
 // Lines on stdout or stderr, each in one write(2): flushed, and whole even where several programs
 // share the file.
 
+import CEndpoints
 import Endpoints
 import Glibc
 
@@ -28,23 +29,27 @@ struct LineOutput: Sendable {
     /// - Throws: ``ExitStatus/failed`` if nobody reads any more (EPIPE), which needs no words; an
     ///   ``EndpointError`` for any other reason.
     func write(_ line: String) throws {
-        var bytes = Array(line.utf8)
-        bytes.append(UInt8(ascii: "\n"))
-        var done = 0
-        while done < bytes.count {
+        var bytes = Array("\(line)\n".utf8)[...]
+        try write(&bytes)
+    }
+
+    /// Writes bytes and removes from them what it has written, also when it throws.
+    ///
+    /// - Throws: As `write(_: String)`.
+    func write(_ bytes: inout ArraySlice<UInt8>) throws {
+        while !bytes.isEmpty {
             let n = bytes.withUnsafeBytes { bytes in
-                let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
-                return Glibc.write(descriptor, rest.baseAddress, rest.count)
+                endpoints_write(descriptor, bytes.baseAddress, bytes.count)
             }
             if n >= 0 {
-                done += n
+                bytes.removeFirst(n)
                 continue
             }
-            switch errno {
+            switch -Int32(n) {
             case EINTR: continue
             case EAGAIN: waitUntilWritable()
             case EPIPE: throw ExitStatus.failed
-            default: throw EndpointError(errno: errno, operation: "write", endpoint: name)
+            default: throw EndpointError(errno: Int32(n), operation: "write", endpoint: name)
             }
         }
     }

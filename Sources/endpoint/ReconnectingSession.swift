@@ -19,7 +19,8 @@ struct ReconnectingSession {
         /// All is sent, and this connection's answer is the last; `nil` if there is none to wait for.
         case inputEnded(Connection?, (any Error)?)
         case outputEnded((any Error)?)
-        case stopped(StopRequest.Reason?)
+        case outputClosed
+        case stopped(Bool)
         case timeIsUp
     }
     /// What the two directions know of each other.
@@ -27,6 +28,8 @@ struct ReconnectingSession {
         var newest: Connection?
         /// The connection whose end is the end.
         var last: Connection?
+        /// Bytes of input that were read, and that no connection took.
+        var undelivered = 0
     }
 
     private let client: ReconnectingClient<Connection>
@@ -91,8 +94,12 @@ struct ReconnectingSession {
             group.addTask { .outputEnded(await receive(to: stdio)) }
             group.addTask { .stopped(await stop.wait()) }
             group.addTask {
+                await OutputWatch.readerGone()
+                return Task.isCancelled ? .stopped(false) : .outputClosed
+            }
+            group.addTask {
                 await tellStates()
-                return .stopped(nil)
+                return .stopped(false)
             }
             let error = await follow(&group, sending)
             group.cancelAll()
@@ -103,6 +110,11 @@ struct ReconnectingSession {
         }
         await stdio.close()
         if let error { throw error }
+        let undelivered = progress.withLock { $0.undelivered }
+        if undelivered > 0 {
+            UndeliveredInput.report(undelivered)
+            throw ExitStatus.failed
+        }
     }
 
     private func follow(
@@ -116,8 +128,9 @@ struct ReconnectingSession {
             case .inputEnded(nil, nil): if !isStopping { return nil }
             case .inputEnded(.some, nil): break
             case .outputEnded(let error): return error
-            case .stopped(nil): break
-            case .stopped(.some):
+            case .outputClosed: return ExitStatus.failed
+            case .stopped(false): break
+            case .stopped(true):
                 isStopping = true
                 sending.cancel()
                 guard let connection = progress.withLock({ $0.newest }),
@@ -144,6 +157,7 @@ struct ReconnectingSession {
     /// Sends the input to whichever connection there is; answers the last one, if it lives.
     private func send(from stdio: Connection) async -> (Connection?, (any Error)?) {
         var pending: [UInt8] = []
+        defer { progress.withLock { $0.undelivered += pending.count } }
         for await connection in client.connections {
             while await connection.currentEnd == nil {
                 if pending.isEmpty {
@@ -163,7 +177,12 @@ struct ReconnectingSession {
                     try await connection.write(pending)
                     pending = []
                 } catch {
-                    if await connection.byteCounts.written != before { pending = [] }
+                    let taken = await connection.byteCounts.written - before
+                    // The next connection must not begin in the middle of it.
+                    if taken > 0 {
+                        progress.withLock { $0.undelivered += pending.count - taken }
+                        pending = []
+                    }
                     break
                 }
             }
@@ -183,12 +202,12 @@ struct ReconnectingSession {
     private func receive(to stdio: Connection) async -> (any Error)? {
         for await connection in made {
             let start = ContinuousClock.now
-            await writer.write(
+            writer.write(
                 .connected(endpoint: client.description, peer: connection.remoteAddress)
             )
             let failure = await copy(connection, to: stdio)
             unwritten.end()
-            await writer.write(.closed(ConnectionReport(of: connection, since: start)))
+            writer.write(.closed(await ConnectionReport(of: connection, since: start)))
             if let failure { return failure }
             if progress.withLock({ $0.last === connection }) { return nil }
         }
@@ -214,7 +233,7 @@ struct ReconnectingSession {
         for await state in client.states {
             guard case .waiting(let delay, let error) = state else { continue }
             if progress.withLock({ $0.last != nil }) { continue }
-            await writer.write(.waiting(for: delay, after: error.map { "\($0)" }))
+            writer.write(.waiting(for: delay, after: error.map { "\($0)" }))
         }
     }
 }

@@ -49,7 +49,7 @@ struct RelayCommand: AsyncParsableCommand {
                 }
             } catch {
                 if error is CancellationError { throw error }
-                return await run.tell(of: error, from: connection.remoteAddress)
+                return run.tell(of: error, from: connection.remoteAddress)
             }
             do {
                 try await relay(between: connection, and: other, halfClose: .seconds(halfClose))

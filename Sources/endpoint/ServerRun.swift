@@ -53,8 +53,7 @@ struct ServerRun: Sendable {
         writer = EventWriter(
             to: usesStdio ? .standardError : .standardOutput,
             isJSON: options.json,
-            logger: logger,
-            stop: stop
+            logger: logger
         )
         var context = EndpointContext(loops: options.makeLoops(), logger: logger)
         context.observer = failure
@@ -65,10 +64,10 @@ struct ServerRun: Sendable {
     /// Serves until all listeners have ended, or until a signal and what `drain` allows after it.
     ///
     /// - Throws: The ``EndpointError`` of a listener, or of the connection that is standard input and
-    ///   output; ``ExitStatus/failed`` if nobody reads the output.
+    ///   output.
     func run(_ handler: @escaping Handler) async throws {
         let listeners = try await stop.cancelling { try await listenOnAll() }
-        await tell(of: listeners)
+        tell(of: listeners)
         let serving = Task {
             let isObserved = writer.tellsConnections || failure != nil
             try await serve(on: listeners, isObserved ? observed(handler) : handler)
@@ -78,17 +77,15 @@ struct ServerRun: Sendable {
         let isWatched = writer.tellsConnections && failure == nil
         let watching = isWatched ? watchFailures(of: listeners) : nil
         let stopping = Task {
-            if let reason = await stop.wait() { await end(listeners, for: reason) }
+            if await stop.wait() { await end(listeners) }
         }
         let result = await serving.result
-        if stop.reason == nil { stopping.cancel() }
+        if !stop.isMade { stopping.cancel() }
         await stopping.value
         await watching?.value
         try result.get()
-        if let reason = stop.reason {
-            if reason.status != .done { throw reason.status }
-        } else if let error = failure?.error {
-            if isJSON { await writer.write(.failed(peer: nil, error: "\(error)")) }
+        if !stop.isMade, let error = failure?.error {
+            if isJSON { writer.write(.failed(peer: nil, error: "\(error)")) }
             // Nobody reads our output any more: no words are needed.
             let isOutput = (error as? EndpointError)?.endpoint?.hasPrefix("stdio:") == true
             let isQuiet = isOutput && (error as? EndpointError)?.isBrokenPipe == true
@@ -97,9 +94,9 @@ struct ServerRun: Sendable {
     }
 
     /// Tells of a connection that came to nothing; of standard input and output at the end.
-    func tell(of error: any Error, from peer: SocketAddress?) async {
+    func tell(of error: any Error, from peer: SocketAddress?) {
         if let failure { return failure.note(error) }
-        await writer.write(.failed(peer: peer, error: "\(error)"))
+        writer.write(.failed(peer: peer, error: "\(error)"))
     }
 
     private func listenOnAll() async throws -> [Listener] {
@@ -113,11 +110,11 @@ struct ServerRun: Sendable {
         }
     }
 
-    private func tell(of listeners: [Listener]) async {
+    private func tell(of listeners: [Listener]) {
         for (server, listener) in zip(servers, listeners) {
             for address in listener.addresses {
                 let endpoint = server.bound(to: address).redacted
-                await writer.write(.listening(endpoint: endpoint, address: address))
+                writer.write(.listening(endpoint: endpoint, address: address))
             }
         }
     }
@@ -143,13 +140,13 @@ struct ServerRun: Sendable {
     private func observed(_ handler: @escaping Handler) -> Handler {
         { [writer, failure] connection in
             let start = ContinuousClock.now
-            await writer.write(.accepted(peer: connection.remoteAddress))
+            writer.write(.accepted(peer: connection.remoteAddress))
             do { try await handler(connection) } catch {
                 failure?.note(error)
-                await writer.write(.closed(ConnectionReport(of: connection, since: start)))
+                writer.write(.closed(ConnectionReport(of: connection, since: start)))
                 throw error
             }
-            await writer.write(.closed(ConnectionReport(of: connection, since: start)))
+            writer.write(.closed(ConnectionReport(of: connection, since: start)))
         }
     }
 
@@ -161,7 +158,7 @@ struct ServerRun: Sendable {
                     group.addTask {
                         for await event in stream {
                             guard case .failed(let peer, let error) = event else { continue }
-                            await tell(of: error, from: peer)
+                            tell(of: error, from: peer)
                         }
                     }
                 }
@@ -169,13 +166,12 @@ struct ServerRun: Sendable {
         }
     }
 
-    private func end(_ listeners: [Listener], for reason: StopRequest.Reason) async {
-        let limit = if case .signal = reason { drain } else { Duration.zero }
-        context.logger.info("draining", metadata: ["limit": "\(limit)"])
+    private func end(_ listeners: [Listener]) async {
+        context.logger.info("draining", metadata: ["limit": "\(drain)"])
         await withDiscardingTaskGroup { group in
             for listener in listeners {
                 group.addTask {
-                    let drained = await listener.drain(within: limit)
+                    let drained = await listener.drain(within: drain)
                     context.logger.info(
                         "drained",
                         metadata: [

@@ -2,73 +2,55 @@
 
 import Endpoints
 
-/// Asked for once, by a signal or by an output that nobody reads; any number of tasks may wait.
+/// Asked for once, by a signal; any number of tasks may wait.
 final class StopRequest: Sendable {
-    enum Reason: Sendable {
-        /// SIGINT or SIGTERM: end in order, and that is a success.
-        case signal
-        /// Standard output was closed by its reader.
-        case outputClosed
-
-        var status: ExitStatus {
-            switch self {
-            case .signal: .done
-            case .outputClosed: .failed
-            }
-        }
-    }
-
     private struct State {
-        var reason: Reason?
-        var waiters: [AsyncStream<Reason>.Continuation] = []
+        var isMade = false
+        var waiters: [AsyncStream<Void>.Continuation] = []
     }
     private let state = Lock(State())
 
-    /// A request that the next signal makes.
+    /// A request that the next SIGINT or SIGTERM makes.
     static func onSignal() -> StopRequest {
         let request = StopRequest()
-        Signals.handleFirst { _ in request.make(.signal) }
+        Signals.handleFirst { _ in request.make() }
         return request
     }
 
-    var reason: Reason? { state.withLock { $0.reason } }
+    var isMade: Bool { state.withLock { $0.isMade } }
 
-    /// Asks; only the first time counts.
-    func make(_ reason: Reason) {
+    private func make() {
         let waiters = state.withLock { state in
-            if state.reason == nil { state.reason = reason }
+            state.isMade = true
             defer { state.waiters = [] }
             return state.waiters
         }
-        for waiter in waiters {
-            waiter.yield(reason)
-            waiter.finish()
-        }
+        for waiter in waiters { waiter.finish() }
     }
 
-    /// Waits until somebody asks; `nil` when the task is cancelled.
-    func wait() async -> Reason? {
-        let (stream, continuation) = AsyncStream.makeStream(of: Reason.self)
-        let reason = state.withLock { state in
-            if state.reason == nil { state.waiters.append(continuation) }
-            return state.reason
+    /// Waits until somebody asks; answers whether somebody did, and not the task's cancellation.
+    func wait() async -> Bool {
+        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+        let isMade = state.withLock { state in
+            if !state.isMade { state.waiters.append(continuation) }
+            return state.isMade
         }
-        if let reason { return reason }
-        for await reason in stream { return reason }
-        return nil
+        if isMade { return true }
+        for await _ in stream {}
+        return self.isMade
     }
 
     /// Runs `body`, and cancels it when somebody asks.
     ///
-    /// - Throws: What the body throws; the reason's ``ExitStatus`` if it was cancelled so.
+    /// - Throws: What the body throws; ``ExitStatus/done`` if it was cancelled so.
     func cancelling<Result: Sendable>(
         _ body: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
         let work = Task { try await body() }
-        let watch = Task { if await self.wait() != nil { work.cancel() } }
+        let watch = Task { if await self.wait() { work.cancel() } }
         defer { watch.cancel() }
         do { return try await work.value } catch let error as CancellationError {
-            throw reason?.status ?? error as any Error
+            throw isMade ? ExitStatus.done : error as any Error
         }
     }
 }

@@ -13,6 +13,9 @@ enum ToolEvent: Sendable {
     /// There is no connection; after an error, or `nil` if the last one just ended.
     case waiting(for: Duration, after: String?)
 
+    /// So many lines could not be written.
+    case lost(Int)
+
     /// The object that `--json` writes, on one line.
     var json: JSONValue {
         switch self {
@@ -35,6 +38,8 @@ enum ToolEvent: Sendable {
                 ("event", .string("waiting")), ("seconds", .seconds(delay)),
                 ("error", .optional(error)),
             ])
+        case .lost(let count):
+            .object([("event", .string("lost")), ("count", .integer(count))])
         case .failed(let peer, let error):
             .object([
                 ("event", .string("failed")), ("peer", .optional(peer?.description)),

@@ -193,4 +193,65 @@ struct ConnectCommandTests {
             #expect(try await tool.finishErrors() == "")
         }
     }
+
+    @Test(
+        "an output whose reader goes away ends it at once with 1, though the server is silent",
+        arguments: [["connect"], ["connect", "--reconnect"]]
+    )
+    func silentServer(command: [String]) async throws {
+        try await withServer { connection in
+            try await connection.write("hello\n".utf8)
+            _ = try await connection.ended()
+        } _: { client in
+            let tool = try ToolProcess(command + [client])
+            #expect(try await tool.line() == "hello")
+            tool.stream.abort()
+            #expect(await tool.status == 1)
+            #expect(try await tool.finishErrors() == "")
+        }
+    }
+
+    @Test(
+        "an output whose reader goes away ends it though stdin has ended, and the server is silent"
+    )
+    func endedInput() async throws {
+        try await withServer { connection in
+            while try await connection.read(atMost: 1) != nil {}
+            try await connection.write("hello\n".utf8)
+            try await Task.sleep(for: .seconds(3600))
+        } _: { client in
+            let tool = try ToolProcess(["connect", client], input: .file("/dev/null"))
+            #expect(try await tool.line() == "hello")
+            tool.stream.abort()
+            #expect(await tool.status == 1)
+            #expect(try await tool.finishErrors() == "")
+        }
+    }
+
+    @Test("input that the server did not take is counted on stderr, and the status is 1")
+    func undelivered() async throws {
+        let input = "/tmp/endpoint-tool-\(getpid())-\(UInt32.random(in: 0 ... .max)).in"
+        defer { unlink(input) }
+        let size = 32 << 20
+        let file = open(input, O_CREAT | O_WRONLY, 0o600)
+        #expect(ftruncate(file, off_t(size)) == 0)
+        close(file)
+        try await withServer { connection in
+            try await connection.closeWrite()
+            _ = try await connection.read(exactly: 100_000)
+            connection.abort()
+        } _: { client in
+            let tool = try ToolProcess(["connect", client], input: .file(input))
+            let end = try await tool.finish()
+            #expect(end.status == 1)
+            let words = try #require(
+                end.errors.split(separator: "\n").first {
+                    $0.hasSuffix("bytes of input not delivered")
+                }
+            )
+            let count = try #require(Int(words.split(separator: " ")[1]))
+            // What the sockets of both sides hold was taken, as far as the tool can know.
+            #expect(count > 0 && count <= size - 100_000)
+        }
+    }
 }

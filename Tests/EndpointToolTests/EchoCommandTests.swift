@@ -176,14 +176,51 @@ struct EchoCommandTests {
         #expect(try await tool.finishErrors() == "listening stdio:\n")
     }
 
-    @Test("an output that nobody reads ends it quietly with 1")
+    /// Connects and has a byte echoed, so often.
+    private func use(_ client: any ClientEndpoint, times: Int) async throws {
+        for _ in 0..<times {
+            try await client.withConnection { connection in
+                try await connection.write([1])
+                #expect(try await connection.read(exactly: 1) == [1])
+            }
+        }
+    }
+
+    @Test(
+        "a reader of events that goes away does not keep it from serving and from obeying a signal"
+    )
     func brokenOutput() async throws {
         let tool = try ToolProcess(["echo", "--json", "tcp:0:interface=127.0.0.1"])
         let client = try await tool.listening()
         tool.stream.abort()
-        let connection = try? await client.connect()
-        #expect(await tool.status == 1)
-        connection?.abort()
-        #expect(try await tool.finishErrors() == "")
+        try await use(client, times: 3)
+        tool.signal(SIGTERM)
+        #expect(await tool.status == 0)
+        #expect(try await tool.finishErrors().contains("events not written"))
+    }
+
+    @Test(
+        "a reader of events that stops reading does not keep it from serving, and finds all later"
+    )
+    func fullEvents() async throws {
+        let tool = try ToolProcess(["echo", "--json", "tcp:0:interface=127.0.0.1"])
+        let client = try await tool.listening()
+        // Several times what a pipe holds.
+        try await use(client, times: 1500)
+        tool.signal(SIGTERM)
+        let end = try await tool.finish()
+        #expect(end.status == 0)
+        let events = end.output.split(separator: "\n")
+        #expect(events.filter { $0.hasPrefix(#"{"event":"closed""#) }.count == 1500)
+        #expect(events.count == 3000)
+    }
+
+    @Test("a log that nobody reads stops no connection, and a signal still ends it")
+    func fullLog() async throws {
+        let tool = try ToolProcess(["echo", "--log-level", "trace", "tcp:0:interface=127.0.0.1"])
+        let client = try await tool.listening()
+        try await use(client, times: 1500)
+        tool.signal(SIGTERM)
+        #expect(await tool.status == 0)
     }
 }

@@ -124,12 +124,14 @@ let writeKeyLog: @convention(c) (OpaquePointer?, UnsafePointer<CChar>?) -> Void 
     transport.context.shared.keyLog?.append(String(cString: line))
 }
 
-/// A file of secrets, for whoever has asked for it: a line is written with one call.
+/// A file of secrets, for whoever has asked for it: a line is written with one call, or dropped.
 final class KeyLogFile: Sendable {
     private let descriptor: OwnedDescriptor
 
     init(_ path: String) throws {
-        let result = endpoints_open(path, O_WRONLY | O_APPEND | O_CREAT, 0o600)
+        // A FIFO whose reader is slow must not stop a loop; a file does not mind.
+        let flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK
+        let result = endpoints_open(path, flags, 0o600)
         guard result >= 0 else {
             let error = SystemError(errno: -result)
             throw TLSFileError(

@@ -99,7 +99,7 @@ struct StubbornResolverTests {
         let resolver = StubbornResolver()
         let limit = Duration.milliseconds(10)
         var client = TCPClientEndpoint(host: "name.example", port: 9)
-        client.timeout = ofEndpoint ? limit : nil
+        if ofEndpoint { client.timeout = limit }
         let endpoint = client
         if ofEndpoint {
             let error = await #expect(throws: EndpointError.self) {
