@@ -9,16 +9,16 @@ import Logging
 
 /// What clients' and servers' endpoints have in common: how they print.
 public protocol Endpoint: Sendable, CustomStringConvertible {
-    /// The description with secrets masked, for logs and errors.
+    /// The description with secrets masked and control characters escaped, for logs and errors.
     ///
-    /// The description itself unless told. A wrapper puts what it wraps into its own text in this
+    /// Defaults to the description, escaped. A wrapper puts what it wraps into its own text in this
     /// form.
     var redacted: String { get }
 }
 
 extension Endpoint {
-    /// The description, which has no secrets unless a kind says so.
-    public var redacted: String { description }
+    /// The description with control characters escaped; it has no secrets unless a kind says so.
+    public var redacted: String { EndpointError.escapingControls(description) }
 }
 
 /// Where to connect: a value, made in code or from a string.

@@ -90,7 +90,7 @@ public struct SystemdNotifier: Sendable {
 
     /// Sets the line that `systemctl status` shows: `STATUS=…`.
     ///
-    /// - Parameter text: The line; what would end it becomes a space.
+    /// - Parameter text: The line; a space replaces each control character.
     /// - Throws: ``EndpointError``, or `CancellationError`.
     public func status(_ text: String) async throws { try await send(line(text)) }
 
@@ -156,7 +156,7 @@ public struct SystemdNotifier: Sendable {
         guard let status else { return [] }
         let text = String(
             String.UnicodeScalarView(
-                status.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? " " : $0 }
+                status.unicodeScalars.map { $0.isControl ? " " : $0 }
             )
         )
         return ["STATUS=\(text)"]

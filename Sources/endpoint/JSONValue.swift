@@ -1,6 +1,8 @@
 // JSON (RFC 8259), written by hand: `JSONEncoder` needs Foundation, which costs more time at the start
 // than all that a command such as `explain` does. Objects keep the order of their members.
 
+import Endpoints
+
 /// A JSON text to be written.
 indirect enum JSONValue {
     case string(String)
@@ -70,8 +72,8 @@ extension JSONValue: CustomStringConvertible {
 
     /// RFC 8259, section 7: quotes, backslashes and controls must be escaped.
     ///
-    /// So are DEL and the line separators, that a terminal and a reader of lines take every text
-    /// for one line.
+    /// So is everything else that a terminal or a reader of lines could take for a command or a new
+    /// line. All of it is in the Basic Multilingual Plane.
     private static func write(_ string: String, to text: inout String) {
         text += "\""
         for scalar in string.unicodeScalars {
@@ -81,8 +83,7 @@ extension JSONValue: CustomStringConvertible {
             case "\n": text += "\\n"
             case "\r": text += "\\r"
             case "\t": text += "\\t"
-            case _ where scalar.value < 0x20 || (0x7f..<0xa0).contains(scalar.value),
-                "\u{2028}", "\u{2029}":
+            case _ where scalar.isControl:
                 let digits = String(scalar.value, radix: 16)
                 text += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
             default: text.unicodeScalars.append(scalar)

@@ -60,10 +60,13 @@ extension EndpointKind {
     /// Required arguments, by name, then those that differ from their defaults.
     public var description: String { string { $0.write(self) } }
 
-    /// The canonical string with `***` in place of each secret, also of endpoints within.
-    public var redacted: String { string { $0.writeRedacted(self) } }
+    /// The canonical string with `***` in place of each secret, also of endpoints within, and with
+    /// control characters escaped.
+    public var redacted: String {
+        EndpointError.escapingControls(string { $0.writeRedacted(self) })
+    }
 
-    private func string(_ shown: (EndpointArgument<Self>) -> String?) -> String {
+    func string(_ shown: (EndpointArgument<Self>) -> String?) -> String {
         let defaults = Self()
         var text = quoted(Self.kind)
         var inner: String?

@@ -20,7 +20,7 @@ extension SocketAddress {
         var kernel = kernel
         // A socket pair on some kernels, and an accepted UNIX peer, may give no family at all.
         guard kernel.length >= MemoryLayout<sa_family_t>.size else {
-            self.init(.unix(""))
+            self.init(.unix([]))
             return
         }
         switch Int32(kernel.storage.ss_family) {
@@ -35,23 +35,18 @@ extension SocketAddress {
                 scope: endpoints_ipv6_scope(&kernel.storage)
             )
         case AF_UNIX:
-            self.init(.unix(Self.path(of: kernel)))
+            self.init(unixName: Self.unixName(of: kernel))
         default:
             return nil
         }
     }
 
-    /// The bytes of a path are not always UTF-8; what is not becomes U+FFFD.
-    private static func path(of kernel: KernelAddress) -> String {
+    private static func unixName(of kernel: KernelAddress) -> [UInt8] {
         let count = Int(kernel.length) - ENDPOINTS_UNIX_PATH_OFFSET
-        guard count > 0 else { return "" }
+        guard count > 0 else { return [] }
         return withUnsafeBytes(of: kernel.storage) { whole in
-            let bytes = whole.dropFirst(ENDPOINTS_UNIX_PATH_OFFSET).prefix(
-                min(count, longestPath + 1)
-            )
-            if bytes.first == 0 { return "@" + String(decoding: bytes.dropFirst(), as: UTF8.self) }
-            let path = String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            return path.utf8.first == UInt8(ascii: "@") ? "./" + path : path
+            let most = min(count, longestPath + 1)
+            return Array(whole.dropFirst(ENDPOINTS_UNIX_PATH_OFFSET).prefix(most))
         }
     }
 
@@ -74,8 +69,7 @@ extension SocketAddress {
             kernel.length = endpoints_ipv4_make(&kernel.storage, address, port)
         case .ipv6(let high, let low, let port, let scope):
             kernel.length = endpoints_ipv6_make(&kernel.storage, high, low, port, scope)
-        case .unix(let path):
-            var bytes = Array(path.utf8)
+        case .unix(var bytes):
             guard !bytes.isEmpty else { throw refused("the path is empty") }
             if isAbstract {
                 guard bytes.count > 1 else { throw refused("the abstract name is empty") }
@@ -99,7 +93,7 @@ extension SocketAddress {
     package init(localOf descriptor: Int32) {
         var kernel = KernelAddress()
         let failed = endpoints_getsockname(descriptor, &kernel.storage, &kernel.length) < 0
-        self = (failed ? nil : SocketAddress(kernel)) ?? SocketAddress(.unix(""))
+        self = (failed ? nil : SocketAddress(kernel)) ?? SocketAddress(.unix([]))
     }
 
     /// The address that the descriptor is connected to, `nil` if it is not, or no more.

@@ -1,17 +1,22 @@
 // An IPv6 address prints as RFC 5952 asks: lower case, longest run of zeros cut, brackets round it
 // when a port follows.
+//
+// A UNIX name is any bytes that its owner likes, and a peer is the owner of its own. It prints
+// escaped here, once, so that no log, error or event can be forged by way of it.
 
 import CEndpoints
 
 extension SocketAddress: CustomStringConvertible {
     /// `127.0.0.1:80`, `[::1]:80`, `[fe80::1%eth0]:80`, `/run/app.sock`, `@name`; `unix:` for a UNIX
-    /// socket without a name.
+    /// socket without a name. One line: `/run/a\nb` has a line feed in it.
     public var description: String {
         switch storage {
         case .ipv4(_, let port): "\(printedIP):\(port)"
         case .ipv6(_, _, let port, _): "[\(printedIP)]:\(port)"
-        case .unix(let path): path.isEmpty ? "unix:" : path
-        case .named(let name): name
+        case .unix(let name):
+            name.isEmpty ? "unix:" : String(escapingControlsIn: name, backslashes: true)
+        case .named(let name):
+            String(escapingControlsIn: Array(name.utf8), backslashes: true)
         }
     }
 

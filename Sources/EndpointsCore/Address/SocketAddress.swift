@@ -6,13 +6,15 @@
 
 /// The address of a socket: IPv4 or IPv6 with a port, or the path of a UNIX socket.
 ///
-/// Prints as `127.0.0.1:80`, `[fe80::1%eth0]:80`, `/run/app.sock`, `@name`.
+/// Prints as `127.0.0.1:80`, `[fe80::1%eth0]:80`, `/run/app.sock`, `@name`. In a UNIX name, which the
+/// peer chooses, control characters, marks that turn the direction of text, backslashes and bytes that
+/// are not UTF-8 print escaped, so that a log line stays one line; ``path`` has them as they are.
 public struct SocketAddress: Hashable, Sendable {
     enum Storage: Hashable, Sendable {
         case ipv4(UInt32, port: UInt16)
         case ipv6(high: UInt64, low: UInt64, port: UInt16, scope: UInt32)
-        /// Empty: a UNIX socket without a name. `@…`: an abstract name.
-        case unix(String)
+        /// Empty: a UNIX socket without a name. `@…`: an abstract name. Not always UTF-8.
+        case unix([UInt8])
         /// What is no socket of the kernel's, such as standard input: only for people to read.
         case named(String)
     }
@@ -51,11 +53,22 @@ public struct SocketAddress: Hashable, Sendable {
     ///   (also written with a NUL in front). A path longer than 107 bytes is refused when it is
     ///   used, not here.
     public init(path: String) {
-        if path.utf8.first == 0 {
-            self.init(.unix("@" + String(path.unicodeScalars.dropFirst())))
-        } else {
-            self.init(.unix(path))
+        var bytes = Array(path.utf8)
+        if bytes.first == 0 { bytes[0] = UInt8(ascii: "@") }
+        self.init(.unix(bytes))
+    }
+
+    /// Makes the address of a UNIX socket from bytes as the kernel has them.
+    ///
+    /// A leading NUL begins an abstract name, in which every byte counts; a path ends at a NUL.
+    package init(unixName bytes: some Collection<UInt8>) {
+        let at = UInt8(ascii: "@")
+        guard let first = bytes.first, first != 0 else {
+            self.init(.unix(bytes.isEmpty ? [] : [at] + bytes.dropFirst()))
+            return
         }
+        let path = Array(bytes.prefix { $0 != 0 })
+        self.init(.unix(first == at ? [UInt8(ascii: "."), UInt8(ascii: "/")] + path : path))
     }
 
     /// Makes an address that only prints.
@@ -78,8 +91,15 @@ public struct SocketAddress: Hashable, Sendable {
     }
 
     /// The path or the `@name` of a UNIX socket; `nil` if it has none.
+    ///
+    /// U+FFFD stands for what is not UTF-8. The text is not escaped: the peer chose it.
     public var path: String? {
-        if case .unix(let path) = storage, !path.isEmpty { path } else { nil }
+        unixName.map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// The bytes of ``path``.
+    package var unixName: [UInt8]? {
+        if case .unix(let name) = storage, !name.isEmpty { name } else { nil }
     }
 
     /// The family of an IP address; `nil` if it is none.
@@ -126,7 +146,7 @@ public struct SocketAddress: Hashable, Sendable {
 
     /// Whether it is a name in the abstract namespace.
     package var isAbstract: Bool {
-        if case .unix(let path) = storage { path.utf8.first == UInt8(ascii: "@") } else { false }
+        unixName?.first == UInt8(ascii: "@")
     }
 
     package static func loopback(_ family: AddressFamily, port: UInt16) -> SocketAddress {

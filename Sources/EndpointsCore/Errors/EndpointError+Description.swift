@@ -122,20 +122,6 @@ extension EndpointError.Code {
     ]
 }
 
-extension Unicode.Scalar {
-    /// Whether a terminal or a log could take it for a command or a new line.
-    fileprivate var isControl: Bool {
-        // Most text is ASCII, and Unicode's tables are slow.
-        if isASCII { return value < 0x20 || value == 0x7f }
-        return switch properties.generalCategory {
-        case .control, .lineSeparator, .paragraphSeparator: true
-        // The marks that turn the direction of text round.
-        case .format: (0x202a...0x202e).contains(value) || (0x2066...0x2069).contains(value)
-        default: false
-        }
-    }
-}
-
 extension Duration {
     /// `30 s`, `0.25 s`: to the millisecond.
     package var inSeconds: String {

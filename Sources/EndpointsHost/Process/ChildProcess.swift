@@ -142,7 +142,7 @@ extension ChildProcess: EventSource {
     func loopWillStop() { reap(kills: true) }
 }
 
-/// What a child writes to its standard error: to the log, line by line.
+/// What a child writes to its standard error: to the log, line by line, control characters escaped.
 // Unchecked: used on the loop's thread only.
 final class ProcessMessages: EventSource, @unchecked Sendable {
     private static let longestLine = 4096
@@ -216,7 +216,8 @@ final class ProcessMessages: EventSource, @unchecked Sendable {
     private func logLine() {
         guard !line.isEmpty else { return }
         var facts = metadata
-        facts["line"] = "\(String(decoding: line, as: UTF8.self))"
+        // The program's words, which may be those of whoever it talks to.
+        facts["line"] = "\(String(escapingControlsIn: line, backslashes: false))"
         line.removeAll(keepingCapacity: true)
         logger.info("process wrote to standard error", metadata: facts)
     }

@@ -13,7 +13,7 @@ import EventLoop
 ///
 /// The arguments are words with spaces between them: `process:/usr/bin/ssh:'-W' h\:22 gate`. A word in
 /// single quotes may hold spaces, and `''` is one quote in it; no shell is involved. What the program
-/// writes to its standard error goes to the log, at `info`.
+/// writes to its standard error goes to the log, at `info`, with control characters escaped.
 ///
 /// ``Connection/closeWrite()`` ends the program's input. ``Connection/ended()`` tells how the program
 /// exited: `.peerClosed` with status 0, else `.failed` with code `processFailed`. Closing the

@@ -122,7 +122,7 @@ private struct UNIXTable {
     }
 
     func hasListener(at address: SocketAddress) -> Bool {
-        let text = "\(address)"
+        guard let text = address.path else { return false }
         // The kernel lists the path with which it was bound; we bind as it is written.
         return listening.contains(text) || listening.contains(absolutePath(text))
     }

@@ -120,8 +120,8 @@ extension ProxyHeader {
         (source?.port ?? 0).bigEndianBytes + (destination?.port ?? 0).bigEndianBytes
     }
 
-    private static func unixBlock(_ path: String) throws(FormatError) -> [UInt8] {
-        var name = Array(path.utf8)
+    private static func unixBlock(_ path: [UInt8]) throws(FormatError) -> [UInt8] {
+        var name = path
         if name.first == UInt8(ascii: "@") { name[0] = 0 }
         guard name.count <= V2.unixPathLength else {
             throw FormatError(
@@ -205,16 +205,10 @@ private struct FixedPart {
         return (address(0), address(1))
     }
 
-    /// A path ends at a NUL or fills the block; an abstract name begins with NUL and is written with
-    /// `@`, so that a path which begins so is written `./@`; nothing but NUL is a socket without a
-    /// name.
+    /// A path ends at a NUL or fills the block; an abstract name begins with NUL; nothing but NUL is a
+    /// socket without a name.
     private static func unixAddress(_ block: ArraySlice<UInt8>) -> SocketAddress? {
         guard let last = block.lastIndex(where: { $0 != 0 }) else { return nil }
-        guard block.first == 0 else {
-            let path = String(decoding: block.prefix { $0 != 0 }, as: UTF8.self)
-            return SocketAddress(path: path.hasPrefix("@") ? "./" + path : path)
-        }
-        let name = block[...last].dropFirst()
-        return SocketAddress(path: "@" + String(decoding: name, as: UTF8.self))
+        return SocketAddress(unixName: block[...last])
     }
 }

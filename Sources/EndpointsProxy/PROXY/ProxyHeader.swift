@@ -201,7 +201,7 @@ extension ProxyHeader {
         case unspecified
         case ipv4(source: [UInt8], destination: [UInt8])
         case ipv6(source: [UInt8], destination: [UInt8])
-        case unix(source: String, destination: String)
+        case unix(source: [UInt8], destination: [UInt8])
     }
 
     func addressBlock() throws(FormatError) -> AddressBlock {
@@ -222,7 +222,7 @@ extension ProxyHeader {
                     + "\(Self.name(destination)) as destination: both must be IP, or both UNIX"
             )
         }
-        return .unix(source: source?.path ?? "", destination: destination?.path ?? "")
+        return .unix(source: source?.unixName ?? [], destination: destination?.unixName ?? [])
     }
 
     private static func name(_ address: SocketAddress?) -> String {

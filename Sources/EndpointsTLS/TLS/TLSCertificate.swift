@@ -70,6 +70,8 @@ public struct TLSCertificate: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Whom it is for, as RFC 4514 writes names: `CN=example.com,O=Example`.
+    ///
+    /// The peer chooses it. Control characters and marks that turn the direction of text are escaped.
     public var subject: String { Self.text(X509_get_subject_name(pointer)) }
 
     /// Who made it, in the same form.
@@ -84,6 +86,8 @@ public struct TLSCertificate: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The DNS names and IP addresses that it is for (subjectAltName, RFC 5280, section 4.2.1.6).
+    ///
+    /// The peer chooses them, and they are not escaped.
     public var names: [String] {
         var names: [String] = []
         withUnsafeMutablePointer(to: &names) { names in
@@ -161,10 +165,9 @@ public struct TLSCertificate: Sendable, Hashable, CustomStringConvertible {
         var bytes: UnsafeMutablePointer<CChar>?
         let count = endpoints_bio_bytes(bio, &bytes)
         guard let bytes, count > 0 else { return "" }
-        return UnsafeRawBufferPointer(start: bytes, count: count).withMemoryRebound(to: UInt8.self)
-        {
-            String(decoding: $0, as: UTF8.self)
-        }
+        // OpenSSL has escaped backslashes and what is below U+0080.
+        let text = Array(UnsafeRawBufferPointer(start: bytes, count: count))
+        return String(escapingControlsIn: text, backslashes: false)
     }
 }
 

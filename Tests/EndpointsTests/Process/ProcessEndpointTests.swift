@@ -109,18 +109,22 @@ struct ProcessEndpointTests {
         await connection.close()
     }
 
-    @Test("standard error goes to the log, line by line")
+    @Test("standard error goes to the log, line by line, control characters escaped")
     func messages() async throws {
         let lines = Lock([String]())
         let logger = Logger(label: "test") { _ in Recorder(lines) }
         let context = EndpointContext(logger: logger)
-        let endpoint = shell("echo one >&2; printf 'two\nthree' >&2; exec 2>&-; read x")
+        let script = #"printf 'a\rb\033[2J\302\233\342\200\256\377\\\n' >&2"#
+        let endpoint = shell(
+            "echo one >&2; printf 'two\nthree\n' >&2; \(script); exec 2>&-; read x"
+        )
         try await endpoint.withConnection(in: context) { connection in
-            while lines.withLock({ $0.count }) < 3 {
+            while lines.withLock({ $0.count }) < 4 {
                 try await EventLoopGroup.shared.next().sleep(for: .milliseconds(2))
             }
         }
-        #expect(lines.withLock { Array($0.prefix(3)) } == ["one", "two", "three"])
+        let escaped = #"a\rb\u{1B}[2J\u{009B}\u{202E}\xFF\"#
+        #expect(lines.withLock { Array($0.prefix(4)) } == ["one", "two", "three", escaped])
     }
 
     @Test("a program that ignores everything is killed after the grace period, its group too")
