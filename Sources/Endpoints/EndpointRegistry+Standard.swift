@@ -24,6 +24,17 @@ extension EndpointRegistry {
         registry.register(MemoryServerEndpoint.self)
         return registry
     }()
+
+    /// The standard kinds that reach the network and nothing else, for strings from untrusted hands.
+    ///
+    /// No programs (`process:`), no descriptors (`fd:`, `stdio:`, `systemd:`), no UNIX or in-memory
+    /// sockets, no file to write (`keyLog=`), and no file whose contents are sent (`passwordFile=`), in
+    /// endpoints within as well. Use it for every string that somebody else than the operator has
+    /// written or filled in, and ``EndpointRegistry/standard`` for the operator's own.
+    ///
+    /// Hosts and ports are not limited: `tcp:127.0.0.1:22` is allowed. Certificate and key files may be
+    /// named and are read: an error shows whether such a file exists.
+    public static let network = EndpointRegistry.standard.refusing(Set(EndpointPower.allCases))
 }
 
 /// Makes the client endpoint that a string describes, of any standard kind; nothing is opened or looked up.

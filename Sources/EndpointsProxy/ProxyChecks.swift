@@ -7,7 +7,7 @@ import EndpointsNet
 extension ProxyServerEndpoint: CheckableEndpoint {
     package func check(_ list: inout CheckList) async {
         if from == nil {
-            list.pass("from", "beware: PROXY headers are believed whoever sends them")
+            list.pass("from", "warning: \(Self.trustsEverybody)")
         }
         await list.nested("endpoint", endpoint)
     }

@@ -42,7 +42,7 @@ struct ConnectCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let endpoint = try clientFromString(client)
+        let endpoint = try clientFromString(client, in: options.registry)
         let logger = options.makeLogger()
         let stop = StopRequest.onSignal()
         let writer = EventWriter(

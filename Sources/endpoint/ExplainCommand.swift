@@ -8,7 +8,8 @@ struct ExplainCommand: AsyncParsableCommand {
         discussion: """
             Nothing is opened or looked up without --check. Without a side the servers' kinds are tried \
             first, then the clients'. With - strings are read from stdin, one a line, and answered by \
-            one line each. With --check the status is 1 if anything would keep it from working.
+            one line each. Warnings say when a string runs a program, adopts a descriptor, writes a file \
+            or trusts PROXY headers from anybody. With --check the status is 1 if anything would keep it from working.
             """
     )
 
@@ -38,7 +39,7 @@ struct ExplainCommand: AsyncParsableCommand {
     func run() async throws {
         if string == "-" { return try await explainLines() }
         do {
-            let explanation = try EndpointRegistry.standard.explain(string, as: side)
+            let explanation = try options.registry.explain(string, as: side)
             let checks = try await checks(of: string, explanation)
             let text =
                 options.json
@@ -57,9 +58,10 @@ struct ExplainCommand: AsyncParsableCommand {
         while let line = readLine() {
             let answer: String
             do {
-                let explanation = try EndpointRegistry.standard.explain(line, as: side)
+                let explanation = try options.registry.explain(line, as: side)
                 let checks = try await checks(of: line, explanation)
                 if checks?.hasFailure == true, status == .done { status = .failed }
+                if !options.json { try warn(of: explanation) }
                 answer =
                     options.json
                     ? explanation.json(checks).description
@@ -73,6 +75,13 @@ struct ExplainCommand: AsyncParsableCommand {
         if status != .done { throw status }
     }
 
+    /// Writes warnings to stderr, where they disturb nobody who reads one answer a line.
+    private func warn(of explanation: EndpointExplanation) throws {
+        for warning in explanation.allWarnings {
+            try LineOutput.standardError.write("warning: \(explanation.line): \(warning)")
+        }
+    }
+
     private func checks(
         of string: String,
         _ explanation: EndpointExplanation
@@ -81,9 +90,10 @@ struct ExplainCommand: AsyncParsableCommand {
         let context = EndpointContext()
         switch explanation.side {
         case .client:
-            return await CheckList.of(try clientFromString(string), in: context)
+            let client = try clientFromString(string, in: options.registry)
+            return await CheckList.of(client, in: context)
         case .server:
-            let server = try serverFromString(string)
+            let server = try serverFromString(string, in: options.registry)
             return await CheckList.of(server, serverName: host, in: context)
         }
     }

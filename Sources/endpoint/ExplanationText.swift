@@ -10,6 +10,10 @@ extension EndpointExplanation {
             ("arguments", Self.json(arguments)), ("canonical", .string(canonical)),
             ("defaults", Self.json(defaults)),
         ]
+        let warnings = allWarnings
+        if !warnings.isEmpty {
+            members.append(("warnings", .array(warnings.map { .string($0) })))
+        }
         if let checks { members.append(("checks", .array(checks.map(\.json)))) }
         return .object(members)
     }
@@ -32,11 +36,23 @@ extension EndpointExplanation {
         }
     }
 
-    /// Side and canonical string.
-    var line: String { "\(side.rawValue) \(canonical)" }
+    /// Side and canonical string, on one line.
+    var line: String { EndpointError.escapingControls("\(side.rawValue) \(canonical)") }
 
     /// Several lines for people: the endpoint, and each one in it under the name of its argument.
-    var text: String { ([canonical] + paragraph(of: side.rawValue)).joined(separator: "\n") }
+    var text: String {
+        let lines =
+            [canonical] + allWarnings.map { "warning: \($0)" } + paragraph(of: side.rawValue)
+        return lines.map { EndpointError.escapingControls($0) }.joined(separator: "\n")
+    }
+
+    /// Its warnings and those of endpoints within, a phrase each that begins with the kind.
+    var allWarnings: [String] {
+        arguments.reduce(warnings.map { "\(kind): \($0)" }) { warnings, argument in
+            guard case .endpoint(let inner) = argument.value else { return warnings }
+            return warnings + inner.allWarnings
+        }
+    }
 
     /// What it is, its arguments and defaults, and the same of those in it.
     private func paragraph(of name: String, within outer: String = "") -> [String] {

@@ -12,7 +12,7 @@ struct KindsCommand: ParsableCommand {
 
     func run() throws {
         for side in [EndpointSide.server, .client] {
-            for kind in EndpointRegistry.standard.kinds(for: side) {
+            for kind in options.registry.kinds(for: side) {
                 let text = options.json ? kind.json.description : kind.text
                 try LineOutput.standardOutput.write(text)
             }
@@ -43,7 +43,7 @@ extension EndpointKindDescription.Argument {
         .object([
             ("name", .string(name)), ("aliases", .array(aliases.map { .string($0) })),
             ("position", position.map { .integer($0) } ?? .null),
-            ("required", .boolean(isRequired)),
+            ("required", .boolean(isRequired)), ("secret", .boolean(isSecret)),
             ("isRest", .boolean(isPrefixed)),
             ("type", .string(typeName)), ("expected", .string(expected)),
             ("choices", .array(choices.map { .string($0) })),

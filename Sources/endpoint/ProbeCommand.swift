@@ -36,7 +36,7 @@ struct ProbeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let endpoint = try clientFromString(client)
+        let endpoint = try clientFromString(client, in: options.registry)
         let context = EndpointContext(
             loops: options.makeLoops(usual: 1),
             logger: options.makeLogger()
@@ -44,7 +44,7 @@ struct ProbeCommand: AsyncParsableCommand {
         let limit = timeout.map { Duration.seconds($0) }
         let report = await Probe(endpoint, timeout: limit).run(in: context)
         // Where standard output was the connection it is gone.
-        let usesStdio = try EndpointRegistry.standard.explain(client, as: .client).usesStdio
+        let usesStdio = try options.registry.explain(client, as: .client).usesStdio
         let output = usesStdio ? LineOutput.standardError : .standardOutput
         try output.write(options.json ? report.json.description : report.text)
         if !report.isTrusted { throw ExitStatus.failed }

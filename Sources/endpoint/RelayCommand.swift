@@ -34,7 +34,7 @@ struct RelayCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let upstream = try clientFromString(client)
+        let upstream = try clientFromString(client, in: options.registry)
         let run = try ServerRun(
             servers: [server],
             clients: [client],

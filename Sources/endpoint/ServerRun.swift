@@ -33,8 +33,8 @@ struct ServerRun: Sendable {
         _ options: ToolOptions,
         drain: Duration
     ) throws {
-        self.servers = try servers.map { try serverFromString($0) }
-        let registry = EndpointRegistry.standard
+        self.servers = try servers.map { try serverFromString($0, in: options.registry) }
+        let registry = options.registry
         let servesStdio = try servers.contains { try registry.explain($0, as: .server).usesStdio }
         let usesStdio =
             try servesStdio || clients.contains { try registry.explain($0, as: .client).usesStdio }

@@ -7,6 +7,14 @@ struct ToolOptions: ParsableArguments {
     @Flag(help: "Write each line on stdout as one JSON object.")
     var json = false
 
+    @Flag(
+        help: """
+            Refuse endpoint strings that do more than reach the network: programs, descriptors, UNIX \
+            sockets, files to write.
+            """
+    )
+    var networkOnly = false
+
     @Option(
         help: ArgumentHelp("How many event loops to run; one a core unless told.", valueName: "n")
     )
@@ -26,6 +34,9 @@ struct ToolOptions: ParsableArguments {
             throw ValidationError("--loops is a number from 1 to 1024.")
         }
     }
+
+    /// The kinds that strings may name.
+    var registry: EndpointRegistry { networkOnly ? .network : .standard }
 
     /// The loops that `--loops` asks for.
     ///

@@ -232,6 +232,9 @@ struct ExplainCheckTests {
         #expect(lines.status == 1)
         #expect(lines.output.hasPrefix("client process:path=sh; checks: ok\n"))
         #expect(lines.output.contains("; checks FAILED: path: \"no-such-program\" is in no"))
+        #expect(
+            lines.errors.hasPrefix("warning: client process:path=sh: process: runs a program\n")
+        )
         let useless = try await ToolProcess(["explain", "--host", "a", "tcp:1"]).finish()
         #expect(useless.status == 64)
     }

@@ -40,6 +40,62 @@ struct SecretsTests {
         }
     }
 
+    @Test("explain shows stars in its place, also in place of an argument that is misspelt")
+    func explained() async throws {
+        let string = "socks5:h:1:proxy=[tcp:p:1]:user=u:"
+        for options in [[], ["--json"]] {
+            let right = try await ToolProcess(["explain", string + "password=hunter2"] + options)
+                .finish()
+            #expect(right.status == 0)
+            #expect(!(right.output + right.errors).contains("hunter2"))
+            let wrong = try await ToolProcess(["explain", string + "passwd=hunter2"] + options)
+                .finish()
+            #expect(wrong.status == 64)
+            #expect(!(wrong.output + wrong.errors).contains("hunter2"))
+            let tool = try ToolProcess(["explain", "-"] + options)
+            try await tool.stream.write("\(string)password=hunter2\n\(string)passwd=hunter2\n".utf8)
+            try await tool.stream.closeWrite()
+            let lines = try await tool.finish()
+            #expect(!(lines.output + lines.errors).contains("hunter2"))
+        }
+    }
+
+    @Test("explain escapes what it reads", arguments: [[], ["--json"], ["--check"]])
+    func escaped(options: [String]) async throws {
+        let strings = [
+            "unix:/a\u{1B}[2J\u{9B}\u{202E}b", "tcp:\u{1B}:\u{202E}", "\u{1B}\u{202E}:x",
+        ]
+        for string in strings {
+            let tool = try ToolProcess(["explain", "-"] + options)
+            try await tool.stream.write("\(string)\n".utf8)
+            try await tool.stream.closeWrite()
+            let piped = try await tool.finish()
+            let given = try await ToolProcess(["explain", string] + options).finish()
+            for text in [piped.output, piped.errors, given.output, given.errors] {
+                let isClean = text.unicodeScalars.allSatisfy { scalar in
+                    scalar == "\n" || !["\u{1B}", "\u{9B}", "\u{202E}"].contains(scalar)
+                }
+                #expect(isClean, "\(text.debugDescription)")
+            }
+        }
+    }
+
+    @Test(
+        "--network-only refuses strings that do more than reach the network",
+        arguments: [
+            ["echo", "fd:3"], ["echo", "tls:0:privateKey=/k:keyLog=/tmp/k"],
+            ["relay", "tcp:0:interface=127.0.0.1", "process:cat"],
+            ["relay", "unix:/tmp/a", "tcp:127.0.0.1:1"],
+            ["connect", "tls:h:443:endpoint=[process:sh]"], ["probe", "process:cat"],
+            ["explain", "process:cat"], ["explain", "--check", "stdio:"],
+        ]
+    )
+    func networkOnly(command: [String]) async throws {
+        let end = try await ToolProcess(command + ["--network-only"]).finish()
+        #expect(end.status == 64)
+        #expect(end.errors.contains("is not allowed here: it "))
+    }
+
     @Test("an error shows stars in its place", arguments: ["connect", "probe"])
     func errors(command: String) async throws {
         let listener = try await serverFromString("tcp:0:interface=127.0.0.1").listen()

@@ -72,6 +72,25 @@ struct DescriptionParser {
         return (arguments, !isAtEnd)
     }
 
+    /// Parses the arguments up to the first that cannot be read, or that is too many.
+    ///
+    /// - Returns: The arguments, and the text from that one on.
+    mutating func parseReadableArguments() -> (
+        arguments: [EndpointDescription.Argument], unread: ArraySlice<SourceText.Scalar>
+    ) {
+        var arguments: [EndpointDescription.Argument] = []
+        var position = 0
+        while !isAtEnd {
+            let start = index
+            guard arguments.count < EndpointDescription.maximumArgumentCount,
+                let argument = try? parseArgument(position: position)
+            else { return (arguments, source.scalars[start...]) }
+            if argument.position != nil { position += 1 }
+            arguments.append(argument)
+        }
+        return (arguments, [])
+    }
+
     /// Parses up to the next separator, and steps over that.
     private mutating func parseArgument(
         position: Int

@@ -38,6 +38,10 @@ public struct EndpointArgument<Root>: Sendable {
     let write: @Sendable (Root) -> String?
     /// The same without secrets.
     var writeRedacted: @Sendable (Root) -> String?
+    /// Whether its value is shown to nobody.
+    public internal(set) var isSecret = false
+    /// What a string can do by giving it.
+    public internal(set) var powers: Set<EndpointPower> = []
 
     func isCalled(_ name: String) -> Bool {
         self.name == name || aliases.contains(name)
@@ -45,11 +49,25 @@ public struct EndpointArgument<Root>: Sendable {
 }
 
 extension EndpointArgument {
-    /// The same, its value masked where an endpoint is told of: ``Endpoint/redacted``.
+    /// The same, its value masked wherever it could be shown: in ``Endpoint/redacted``, in errors about
+    /// a string, and in explanations.
+    ///
+    /// Only the endpoint's description has it.
     public var secret: EndpointArgument {
         var argument = self
+        argument.isSecret = true
         let write = write
         argument.writeRedacted = { write($0).map { _ in "***" } }
+        return argument
+    }
+
+    /// The same, refused by registries that refuse one of these powers.
+    ///
+    /// - Parameter powers: What a string can do by giving the argument.
+    /// - Returns: The declaration.
+    public func granting(_ powers: EndpointPower...) -> EndpointArgument {
+        var argument = self
+        argument.powers.formUnion(powers)
         return argument
     }
 

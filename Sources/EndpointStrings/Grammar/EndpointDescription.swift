@@ -61,8 +61,12 @@ public struct EndpointDescription: Hashable, Sendable, CustomStringConvertible {
     /// - Throws: ``EndpointStringError`` for an empty kind, a name before the kind, a `\` at the
     ///   end, brackets that do not match and more arguments than ``maximumArgumentCount``.
     public init(_ string: String) throws(EndpointStringError) {
-        try self.init(SourceText(string), of: string, depth: 0)
-        try refuseCut()
+        // Without kinds nobody knows which arguments are secret: errors hide every value with a name.
+        self = try EndpointRegistry().masking(string, .client) {
+            description throws(EndpointStringError) in
+            try description.refuseCut()
+            return description
+        }
     }
 
     /// Parses a whole string as far as anybody looks.
@@ -89,6 +93,47 @@ public struct EndpointDescription: Hashable, Sendable, CustomStringConvertible {
         self.depth = depth
     }
 
+    /// Parses one level as far as it can be read.
+    ///
+    /// - Returns: The level, and what could not be read; `nil` if not even the kind could.
+    static func readable(
+        _ source: SourceText,
+        of string: String,
+        depth: Int
+    ) -> (EndpointDescription, unread: ArraySlice<SourceText.Scalar>)? {
+        var parser = DescriptionParser(source, of: string)
+        guard let kind = try? parser.parseKind() else { return nil }
+        let (arguments, unread) = parser.parseReadableArguments()
+        let description = EndpointDescription(
+            kind: kind.text,
+            kindColumn: kind.column,
+            arguments: arguments,
+            string: string,
+            source: source,
+            depth: depth,
+            isCut: !unread.isEmpty
+        )
+        return (description, unread)
+    }
+
+    private init(
+        kind: String,
+        kindColumn: Int,
+        arguments: [Argument],
+        string: String,
+        source: SourceText,
+        depth: Int,
+        isCut: Bool
+    ) {
+        self.kind = kind
+        self.kindColumn = kindColumn
+        self.arguments = arguments
+        self.string = string
+        self.source = source
+        self.depth = depth
+        self.isCut = isCut
+    }
+
     /// The text of this level, as it was written.
     public var description: String { source.text }
 
@@ -106,9 +151,11 @@ public struct EndpointDescription: Hashable, Sendable, CustomStringConvertible {
     /// - Throws: ``EndpointStringError``, also for an endpoint nested deeper than
     ///   ``maximumDepth``.
     public func nested(in argument: Argument) throws(EndpointStringError) -> EndpointDescription {
-        let inner = try start(in: argument)
-        try inner.refuseCut()
-        return inner
+        try EndpointRegistry().masking { () throws(EndpointStringError) in
+            let inner = try start(in: argument)
+            try inner.refuseCut()
+            return inner
+        }
     }
 
     /// Parses the arguments from one on as an endpoint of its own, as a prefix kind does.
@@ -118,9 +165,11 @@ public struct EndpointDescription: Hashable, Sendable, CustomStringConvertible {
     /// - Throws: ``EndpointStringError``, also for an endpoint nested deeper than
     ///   ``maximumDepth``.
     public func nested(from index: Int) throws(EndpointStringError) -> EndpointDescription {
-        let inner = try start(from: index)
-        try inner.refuseCut()
-        return inner
+        try EndpointRegistry().masking { () throws(EndpointStringError) in
+            let inner = try start(from: index)
+            try inner.refuseCut()
+            return inner
+        }
     }
 
     /// Parses an argument's text as an endpoint, as far as anybody looks.
@@ -149,7 +198,7 @@ public struct EndpointDescription: Hashable, Sendable, CustomStringConvertible {
         SourceText(source.scalars[argument.range], endColumn: endColumn).text
     }
 
-    private func remainingSource(from index: Int) -> SourceText {
+    func remainingSource(from index: Int) -> SourceText {
         guard arguments.indices.contains(index) else {
             return SourceText([], endColumn: source.endColumn)
         }

@@ -36,8 +36,13 @@ public struct EndpointExplanation: Hashable, Sendable {
     public let arguments: [Argument]
     /// The arguments that it leaves out and that have a value nevertheless.
     public let defaults: [Argument]
-    /// The string that the endpoint prints as.
+    /// The string that the endpoint prints as, with `***` in place of each secret.
     public let canonical: String
+    /// What the endpoint can do besides opening network connections; not what those within it can.
+    public let powers: [EndpointPower]
+    /// What a reader should be warned of, a phrase each: what it runs, adopts or writes, and whom it
+    /// trusts; not that of endpoints within.
+    public let warnings: [String]
 }
 
 /// A kind that a registry knows, with its arguments.
@@ -56,6 +61,8 @@ public struct EndpointKindDescription: Hashable, Sendable {
         public let isPrefixed: Bool
         /// What its value is.
         public let type: EndpointArgumentType
+        /// Whether its value is masked wherever it could be shown.
+        public let isSecret: Bool
         /// What is accepted, in words.
         public let expected: String
         /// The texts that are accepted, where they can be listed.
@@ -88,6 +95,7 @@ public struct EndpointKindDescription: Hashable, Sendable {
                 isRequired: argument.isRequired,
                 isPrefixed: argument.isPrefixed,
                 type: argument.type,
+                isSecret: argument.isSecret,
                 expected: argument.expected,
                 choices: argument.choices,
                 defaultValue: argument.defaultValue(in: defaults),
@@ -98,10 +106,15 @@ public struct EndpointKindDescription: Hashable, Sendable {
 }
 
 extension EndpointArgument {
+    /// The value as it may be shown.
+    func shown(_ value: EndpointExplanation.Value) -> EndpointExplanation.Value {
+        isSecret ? .text("***") : value
+    }
+
     /// The value when a string leaves the argument out; `nil` if it may not, or if there is none.
     func defaultValue(in root: Root) -> EndpointExplanation.Value? {
         if isRequired { return nil }
-        return write(root).map { EndpointExplanation.Value($0, as: type) }
+        return write(root).map { shown(EndpointExplanation.Value($0, as: type)) }
     }
 }
 

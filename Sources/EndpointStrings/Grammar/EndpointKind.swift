@@ -19,6 +19,14 @@ public protocol EndpointKind: Endpoint {
     /// The arguments, in the order in which they are printed.
     static var arguments: [EndpointArgument<Self>] { get }
 
+    /// What a string of this kind can do besides opening network connections; nothing by default.
+    ///
+    /// A registry for strings from untrusted hands, ``EndpointRegistry/network``, refuses the kind.
+    static var powers: Set<EndpointPower> { get }
+
+    /// What a reader of the string should be warned of, a phrase each; nothing by default.
+    var warnings: [String] { get }
+
     /// Makes the value whose properties are the defaults; required ones may be anything.
     init()
 
@@ -43,6 +51,12 @@ public protocol EndpointKind: Endpoint {
 extension EndpointKind {
     /// Nothing.
     public static var summary: String { "" }
+
+    /// Nothing.
+    public static var powers: Set<EndpointPower> { [] }
+
+    /// Nothing.
+    public var warnings: [String] { [] }
 
     /// Goes by the positions that the arguments declare.
     public static func argumentName(

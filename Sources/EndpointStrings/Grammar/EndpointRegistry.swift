@@ -14,6 +14,8 @@ public struct EndpointRegistry: Sendable {
                 EndpointDescription, EndpointRegistry
             ) throws(EndpointStringError) -> (any ClientEndpoint, EndpointExplanation)
         let describe: @Sendable () -> EndpointKindDescription
+        let powers: Set<EndpointPower>
+        let hideSecrets: SecretHider
     }
 
     private struct ServerEntry: Sendable {
@@ -22,8 +24,19 @@ public struct EndpointRegistry: Sendable {
                 EndpointDescription, EndpointRegistry
             ) throws(EndpointStringError) -> (any ServerEndpoint, EndpointExplanation)
         let describe: @Sendable () -> EndpointKindDescription
+        let powers: Set<EndpointPower>
+        let hideSecrets: SecretHider
     }
 
+    /// Hides the secrets of a level of one kind, of which a part may be unreadable.
+    typealias SecretHider =
+        @Sendable (
+            EndpointDescription, _ unread: ArraySlice<SourceText.Scalar>, EndpointRegistry,
+            inout SecretMask
+        ) -> Void
+
+    /// What no kind and no argument may do.
+    var refusedPowers: Set<EndpointPower> = []
     private var clients: [String: ClientEntry] = [:]
     private var servers: [String: ServerEntry] = [:]
 
@@ -38,7 +51,12 @@ public struct EndpointRegistry: Sendable {
                 let (endpoint, explanation) = try reader.read()
                 return (endpoint, explanation)
             },
-            describe: { EndpointKindDescription(Kind.self, side: .client) }
+            describe: { EndpointKindDescription(Kind.self, side: .client) },
+            powers: Kind.powers,
+            hideSecrets: { description, unread, registry, mask in
+                KindReader<Kind>(description, side: .client, registry: registry)
+                    .hideSecrets(unread, &mask)
+            }
         )
     }
 
@@ -50,7 +68,12 @@ public struct EndpointRegistry: Sendable {
                 let (endpoint, explanation) = try reader.read()
                 return (endpoint, explanation)
             },
-            describe: { EndpointKindDescription(Kind.self, side: .server) }
+            describe: { EndpointKindDescription(Kind.self, side: .server) },
+            powers: Kind.powers,
+            hideSecrets: { description, unread, registry, mask in
+                KindReader<Kind>(description, side: .server, registry: registry)
+                    .hideSecrets(unread, &mask)
+            }
         )
     }
 
@@ -70,14 +93,18 @@ public struct EndpointRegistry: Sendable {
         register(type)
     }
 
-    /// All kinds of a side with their arguments, by name.
+    /// All kinds of a side with their arguments, by name; not those that are refused.
     public func kinds(for side: EndpointSide) -> [EndpointKindDescription] {
         let kinds =
             switch side {
-            case .client: clients.values.map { $0.describe() }
-            case .server: servers.values.map { $0.describe() }
+            case .client: clients.values.filter { isAllowed($0.powers) }.map { $0.describe() }
+            case .server: servers.values.filter { isAllowed($0.powers) }.map { $0.describe() }
             }
         return kinds.sorted { $0.kind < $1.kind }
+    }
+
+    private func isAllowed(_ powers: Set<EndpointPower>) -> Bool {
+        powers.isDisjoint(with: refusedPowers)
     }
 
     /// Explains a string without making anything of it: no file, descriptor or name is touched.
@@ -92,11 +119,12 @@ public struct EndpointRegistry: Sendable {
         _ string: String,
         as side: EndpointSide? = nil
     ) throws -> EndpointExplanation {
-        let description = try EndpointDescription(start: string)
-        switch side {
-        case .client: return try client(description).explanation
-        case .server: return try server(description).explanation
-        case nil: return try explainEither(description)
+        try masking(string, side ?? .server) { description throws(EndpointStringError) in
+            switch side {
+            case .client: try client(description).explanation
+            case .server: try server(description).explanation
+            case nil: try explainEither(description)
+            }
         }
     }
 
@@ -125,6 +153,7 @@ public struct EndpointRegistry: Sendable {
         guard let entry = clients[description.kind.asciiLowercased] else {
             throw unknownKind(description, side: .client)
         }
+        try refuse(entry.powers, of: description)
         return try entry.make(description, self)
     }
 
@@ -136,7 +165,26 @@ public struct EndpointRegistry: Sendable {
         guard let entry = servers[description.kind.asciiLowercased] else {
             throw unknownKind(description, side: .server)
         }
+        try refuse(entry.powers, of: description)
         return try entry.make(description, self)
+    }
+
+    private func refuse(
+        _ powers: Set<EndpointPower>,
+        of description: EndpointDescription
+    ) throws(EndpointStringError) {
+        guard let power = powers.intersection(refusedPowers).sorted.first else { return }
+        throw description.error(
+            "kind \(shown(description.kind)) is not allowed here: it \(power.phrase)",
+            column: description.kindColumn
+        )
+    }
+
+    /// What hides the secrets of a kind, of this side or else of the other.
+    func secretHider(for kind: String, side: EndpointSide) -> SecretHider? {
+        let kind = kind.asciiLowercased
+        let (client, server) = (clients[kind]?.hideSecrets, servers[kind]?.hideSecrets)
+        return side == .client ? client ?? server : server ?? client
     }
 
     func knows(_ kind: String, on side: EndpointSide) -> Bool {
@@ -178,7 +226,9 @@ public func clientFromString(
     _ string: String,
     in registry: EndpointRegistry
 ) throws -> any ClientEndpoint {
-    try registry.client(EndpointDescription(start: string)).endpoint
+    try registry.masking(string, .client) { description throws(EndpointStringError) in
+        try registry.client(description).endpoint
+    }
 }
 
 /// Makes the server endpoint that a string describes; nothing is opened or looked up.
@@ -192,5 +242,7 @@ public func serverFromString(
     _ string: String,
     in registry: EndpointRegistry
 ) throws -> any ServerEndpoint {
-    try registry.server(EndpointDescription(start: string)).endpoint
+    try registry.masking(string, .server) { description throws(EndpointStringError) in
+        try registry.server(description).endpoint
+    }
 }

@@ -3,13 +3,13 @@
 // The caret must stand under the place also when the string holds a newline, a combining mark, an
 // ideograph or a thousand scalars: controls are shown as one visible sign each, marks take no room,
 // what East Asia writes takes that of two, and of a long string only the neighbourhood of the place is
-// shown. A password is masked sign by sign.
+// shown. Secrets are masked sign by sign (SecretMask).
 
 import EndpointsCore
 
 /// Why a string is no endpoint, and where.
 public struct EndpointStringError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The string, whole.
+    /// The string, whole, secrets included: what is shown is ``description``.
     public let string: String
     /// Where it is wrong: from 1, in Unicode scalars; one more than there are for what is missing.
     public let column: Int
@@ -17,15 +17,25 @@ public struct EndpointStringError: Error, Hashable, Sendable, CustomStringConver
     public let message: String
     /// What to write instead, where that can be guessed.
     public let hint: String?
+    /// The string as it may be shown.
+    private let masked: String
 
-    init(_ string: String, column: Int, _ message: String, hint: String? = nil) {
+    init(
+        _ string: String,
+        column: Int,
+        _ message: String,
+        hint: String? = nil,
+        masked: String? = nil
+    ) {
         self.string = string
         self.column = column
-        self.message = message
-        self.hint = hint
+        self.message = EndpointError.escapingControls(message)
+        self.hint = hint.map { EndpointError.escapingControls($0) }
+        self.masked = masked ?? string
     }
 
-    /// The string, a caret under the place, the message and the hint: a line each.
+    /// The string with its secrets masked, a caret under the place, the message and the hint: a line
+    /// each, control characters made visible.
     public var description: String {
         let (line, caret) = excerpt
         var text = "\(line)\n\(caret)^\n\(message)"
@@ -35,7 +45,7 @@ public struct EndpointStringError: Error, Hashable, Sendable, CustomStringConver
 
     /// The part of the string round the place, and the spaces that bring a caret under it.
     private var excerpt: (line: String, indentation: String) {
-        let scalars = Self.maskingPasswords(Array(string.unicodeScalars))
+        let scalars = masked.unicodeScalars.map { Self.visible($0) }
         let place = min(max(column - 1, 0), scalars.count)
         let start = scalars.count > 240 ? max(0, place - 120) : 0
         let end = scalars.count > 240 ? min(scalars.count, start + 240) : scalars.count
@@ -47,45 +57,11 @@ public struct EndpointStringError: Error, Hashable, Sendable, CustomStringConver
             width += 1
         }
         for index in start..<end {
-            line.append(Self.visible(scalars[index]))
+            line.append(scalars[index])
             if index < place { width += scalars[index].terminalWidth }
         }
         if end < scalars.count { line.append("…") }
         return (String(line), String(repeating: " ", count: width))
-    }
-
-    /// Stars in place of what follows `password=`, up to the end of the argument.
-    ///
-    /// The string is wrong, so nobody knows what its arguments are: its text must do.
-    private static func maskingPasswords(_ scalars: [Unicode.Scalar]) -> [Unicode.Scalar] {
-        let name = Array("password=".unicodeScalars)
-        var masked = scalars
-        var start = 0
-        while start + name.count <= scalars.count {
-            guard scalars[start...].starts(with: name) else {
-                start += 1
-                continue
-            }
-            var index = start + name.count
-            var depth = 0
-            loop: while index < scalars.count {
-                switch scalars[index] {
-                case "\\":
-                    masked[index] = "*"
-                    index += 1
-                case "[": depth += 1
-                case "]":
-                    depth -= 1
-                    if depth < 0 { break loop }
-                case ":" where depth == 0: break loop
-                default: break
-                }
-                if index < scalars.count { masked[index] = "*" }
-                index += 1
-            }
-            start = index
-        }
-        return masked
     }
 
     /// Text for a message: controls made visible, cut to a length.
@@ -102,10 +78,8 @@ public struct EndpointStringError: Error, Hashable, Sendable, CustomStringConver
             Unicode.Scalar(0x2400 + scalar.value) ?? "\u{FFFD}"
         case 0x7F:
             "\u{2421}"
-        case 0x80..<0xA0, 0x2028, 0x2029, 0x202A...0x202E, 0x2066...0x2069:
-            "\u{FFFD}"
         default:
-            scalar
+            scalar.isControl ? "\u{FFFD}" : scalar
         }
     }
 }

@@ -21,6 +21,21 @@ extension KindReader {
         }
     }
 
+    /// Refuses an argument that can do what this registry does not allow.
+    func refusePowers(
+        of declared: EndpointArgument<Kind>,
+        _ argument: Argument
+    ) throws(EndpointStringError) {
+        guard let power = declared.powers.intersection(registry.refusedPowers).sorted.first else {
+            return
+        }
+        throw description.error(
+            "argument \(shown(declared.name)) of \(shown(Kind.kind)) is not allowed here: "
+                + "it \(power.phrase)",
+            column: argument.column
+        )
+    }
+
     /// Looks for `endpoint=tcp:host:80`, of which only `tcp` would be the nested endpoint.
     func refuseUnescapedEndpoints(in own: [Argument]) throws(EndpointStringError) {
         for (place, argument) in own.enumerated() where !argument.isBracketed {
@@ -143,6 +158,9 @@ extension KindReader {
         let message =
             if text.isEmpty {
                 "\(beginning) is empty; expected \(declared.expected)"
+            } else if declared.isSecret {
+                // A reason may quote the value.
+                "\(beginning) is not \(declared.expected)"
             } else if let reason = why.reason {
                 "\(beginning): \(shown(text)) \(reason); expected \(declared.expected)"
             } else {

@@ -46,21 +46,34 @@ struct KindReader<Kind: EndpointKind> {
             throw invalid(error, given)
         }
 
+        let powers = given.reduce(Kind.powers) { $0.union(declared[$1.declared].powers) }.sorted
         let explanation = EndpointExplanation(
             side: side,
             kind: Kind.kind,
             summary: Kind.summary,
             arguments: values,
             defaults: defaults(without: given),
-            canonical: root.description
+            canonical: canonical(root, values),
+            powers: powers,
+            warnings: powers.compactMap(\.warning) + root.warnings
         )
         return (root, explanation)
+    }
+
+    private func canonical(_ root: Kind, _ values: [EndpointExplanation.Argument]) -> String {
+        var inner: [String: String] = [:]
+        for argument in values {
+            if case .endpoint(let explanation) = argument.value {
+                inner[argument.name] = explanation.canonical
+            }
+        }
+        return root.string { inner[$0.name] ?? $0.writeRedacted(root) }
     }
 
     // MARK: Which is which
 
     /// The kind's own arguments, and where the endpoint that it is a prefix of begins.
-    private func split() throws(EndpointStringError) -> (own: [Argument], rest: Int?) {
+    func split() throws(EndpointStringError) -> (own: [Argument], rest: Int?) {
         let arguments = description.arguments
         guard let prefixed = declared.first(where: \.isPrefixed) else {
             // `stdio:` has one empty argument, which counts as none.
@@ -94,6 +107,7 @@ struct KindReader<Kind: EndpointKind> {
             if let earlier = given.first(where: { $0.declared == index }) {
                 throw givenTwice(argument, earlier.argument, declared[index])
             }
+            try refusePowers(of: declared[index], argument)
             given.append((index, argument))
         }
         if !declared.contains(where: \.isPrefixed) { try description.refuseCut() }
@@ -143,7 +157,11 @@ struct KindReader<Kind: EndpointKind> {
         _ argument: EndpointArgument<Kind>,
         _ value: EndpointExplanation.Value
     ) -> EndpointExplanation.Argument {
-        EndpointExplanation.Argument(name: argument.name, value: value, help: argument.help)
+        EndpointExplanation.Argument(
+            name: argument.name,
+            value: argument.shown(value),
+            help: argument.help
+        )
     }
 
     private func defaults(without given: [Given]) -> [EndpointExplanation.Argument] {

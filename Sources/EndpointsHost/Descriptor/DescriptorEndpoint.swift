@@ -18,6 +18,8 @@ public struct DescriptorEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, 
     public static let kind = "fd"
     /// What it is for.
     public static let summary = "a socket that the program was started with, by its number"
+    /// What it can do besides opening network connections.
+    public static let powers: Set<EndpointPower> = [.adoptsDescriptor]
     /// The arguments of the string.
     public static let arguments: [EndpointArgument<DescriptorEndpoint>] = [
         .required(

@@ -11,6 +11,8 @@ public struct MemoryServerEndpoint: ServerEndpoint, EndpointKind, Hashable {
     public static let kind = "memory"
     /// What it is for.
     public static let summary = "listens by a name inside this process, without a socket"
+    /// What it can do besides opening network connections.
+    public static let powers: Set<EndpointPower> = [.reachesLocalSocket]
     /// The arguments of the string.
     public static let arguments: [EndpointArgument<MemoryServerEndpoint>] = [
         .required("name", \.name, position: 0, help: "name, known in this process only"),
@@ -65,6 +67,8 @@ public struct MemoryClientEndpoint: ClientEndpoint, EndpointKind, Hashable {
     public static let kind = "memory"
     /// What it is for.
     public static let summary = "connects to a name inside this process, without a socket"
+    /// What it can do besides opening network connections.
+    public static let powers: Set<EndpointPower> = [.reachesLocalSocket]
     /// The arguments of the string.
     public static let arguments: [EndpointArgument<MemoryClientEndpoint>] = [
         .required("name", \.name, position: 0, help: "name, known in this process only"),

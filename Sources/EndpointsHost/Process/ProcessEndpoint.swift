@@ -32,6 +32,8 @@ public struct ProcessEndpoint: ClientEndpoint, EndpointKind, Hashable {
     public static let kind = "process"
     /// What it is for.
     public static let summary = "runs a program, whose standard input and output are the connection"
+    /// What it can do besides opening network connections.
+    public static let powers: Set<EndpointPower> = [.runsProgram]
     /// The arguments of the string.
     public static let arguments: [EndpointArgument<ProcessEndpoint>] = [
         .required(

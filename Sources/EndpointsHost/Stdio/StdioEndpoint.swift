@@ -19,6 +19,8 @@ public struct StdioEndpoint: ClientEndpoint, ServerEndpoint, EndpointKind, Hasha
     public static let kind = "stdio"
     /// What it is for.
     public static let summary = "the program's own standard input and output"
+    /// What it can do besides opening network connections.
+    public static let powers: Set<EndpointPower> = [.usesStandardStreams]
     /// It has none.
     public static let arguments: [EndpointArgument<StdioEndpoint>] = []
 

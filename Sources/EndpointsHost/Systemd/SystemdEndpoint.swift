@@ -30,6 +30,8 @@ public struct SystemdEndpoint: ServerEndpoint, EndpointKind, Hashable {
     public static let kind = "systemd"
     /// What it is for.
     public static let summary = "listens on a socket that systemd has opened"
+    /// What it can do besides opening network connections.
+    public static let powers: Set<EndpointPower> = [.adoptsDescriptor]
     /// The arguments of the string.
     public static let arguments: [EndpointArgument<SystemdEndpoint>] = [
         .optional("domain", \.domain, position: 0, help: "family that the socket must have"),

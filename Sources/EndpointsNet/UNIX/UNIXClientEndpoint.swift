@@ -7,6 +7,8 @@ public struct UNIXClientEndpoint: ClientEndpoint, EndpointKind, Hashable {
     public static let kind = "unix"
     /// What it is for.
     public static let summary = "connects to a UNIX socket"
+    /// What it can do besides opening network connections.
+    public static let powers: Set<EndpointPower> = [.reachesLocalSocket]
     /// The arguments of the string.
     public static let arguments: [EndpointArgument<UNIXClientEndpoint>] = [
         .required(

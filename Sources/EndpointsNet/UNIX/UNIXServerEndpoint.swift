@@ -13,6 +13,8 @@ public struct UNIXServerEndpoint: ServerEndpoint, EndpointKind, Hashable {
     public static let kind = "unix"
     /// What it is for.
     public static let summary = "listens on a UNIX socket"
+    /// What it can do besides opening network connections.
+    public static let powers: Set<EndpointPower> = [.reachesLocalSocket]
     /// The arguments of the string.
     public static let arguments: [EndpointArgument<UNIXServerEndpoint>] = [
         .required(

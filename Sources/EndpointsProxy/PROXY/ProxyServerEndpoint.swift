@@ -7,6 +7,9 @@ import EndpointsCore
 import EndpointsNet
 
 /// Listens where a proxy connects that sends PROXY headers: `haproxy:from=10.0.0.0/8:tcp:8080`.
+///
+/// Without `from=` everybody who can connect can send a header, and so claim any address. That is safe
+/// only where nobody but the proxy can connect; `listen` logs a warning.
 public struct ProxyServerEndpoint: ServerEndpoint, EndpointKind {
     /// The kind's name.
     public static let kind = "haproxy"
@@ -18,7 +21,7 @@ public struct ProxyServerEndpoint: ServerEndpoint, EndpointKind {
             "from",
             \.from,
             as: .trustedSources,
-            help: "who may send headers: addresses, prefixes, unix; everybody unless told"
+            help: "sources allowed to send headers: addresses, CIDR prefixes or unix"
         ),
         .optional("timeout", \.timeout, help: "seconds that the header may take"),
         .optional(
@@ -52,6 +55,12 @@ public struct ProxyServerEndpoint: ServerEndpoint, EndpointKind {
         self.from = from
     }
 
+    /// That it trusts everybody, if it does.
+    public var warnings: [String] { from == nil ? [Self.trustsEverybody] : [] }
+
+    static let trustsEverybody =
+        "any client can send a PROXY header and claim any address; name the proxies with from="
+
     /// Listens; see ``ServerEndpoint/listen(in:)``.
     ///
     /// The listener yields a connection when its header is complete. One that has none, sends a wrong
@@ -59,8 +68,10 @@ public struct ProxyServerEndpoint: ServerEndpoint, EndpointKind {
     public func listen(in context: EndpointContext) async throws -> Listener {
         if from == nil {
             context.logger.warning(
-                "PROXY headers are believed whoever sends them; name the proxies with from=",
-                metadata: ["endpoint": "\(context.name(of: self))"]
+                "PROXY headers trusted from any client",
+                metadata: [
+                    "endpoint": "\(context.name(of: self))", "warning": "\(Self.trustsEverybody)",
+                ]
             )
         }
         let (from, limit) = (from, limit)

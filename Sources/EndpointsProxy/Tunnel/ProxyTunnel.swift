@@ -63,7 +63,7 @@ extension ProxyTunnel {
                 "passwordFile",
                 \.passwordFile,
                 help: "file whose first line is the password, read at each connect"
-            ),
+            ).granting(.sendsFile),
             .optional("timeout", \.timeout, help: "seconds that all of connecting may take"),
         ]
     }

@@ -73,7 +73,7 @@ extension TLSConnecting {
                 "keyLog",
                 \.configuration.keyLog,
                 help: "file to append the connections' secrets to, for debugging"
-            ),
+            ).granting(.writesFile),
         ]
     }
 

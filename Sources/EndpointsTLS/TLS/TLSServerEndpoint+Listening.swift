@@ -128,7 +128,7 @@ extension TLSListening {
                 "keyLog",
                 \.configuration.keyLog,
                 help: "file to append the connections' secrets to, for debugging"
-            ),
+            ).granting(.writesFile),
         ]
     }
 

@@ -1,7 +1,13 @@
 import CEndpoints
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 @Suite("Addresses in logs", .tags(.security))
 struct EscapedAddressTests {

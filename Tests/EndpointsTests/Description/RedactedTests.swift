@@ -88,15 +88,15 @@ struct RedactedTests {
         arguments: [
             (
                 "socks5:h:1:user=u:password=hunter2:prot=2",
-                "socks5:h:1:user=u:password=*******:prot=2", "prot"
+                "socks5:h:1:user=u:password=*******:prot=*", "prot"
             ),
             (
                 "tls:h:1:endpoint=[socks5:h:1:password=[hun:ter2]:user=u]:prot=2",
-                "tls:h:1:endpoint=[socks5:h:1:password=**********:user=u]:prot=2", "prot"
+                "tls:h:1:endpoint=[socks5:h:1:password=**********:user=u]:prot=*", "prot"
             ),
             (
                 "socks5:h:1:password=hunter\\:2:prot=2",
-                "socks5:h:1:password=*********:prot=2", "prot"
+                "socks5:h:1:password=*********:prot=*", "prot"
             ),
         ]
     )
@@ -106,6 +106,96 @@ struct RedactedTests {
         #expect(lines.first.map(String.init) == shown)
         let place = try #require(shown.firstRange(of: name)?.lowerBound)
         #expect(lines[1] == String(repeating: " ", count: shown[..<place].count) + "^")
+    }
+
+    @Test(
+        "no error about a string shows a secret, or the value of an unknown argument",
+        arguments: [
+            // Misspelt, unknown, in other kinds' arguments, cut up, nested either way.
+            "socks5:h:1:proxy=[tcp:p:1]:user=u:passwd=hunter2", "tcp:h:1:passwd=hunter2",
+            "tcp:h:1:user=hunter2", "tcp:h:1:passwd=ab:hunter2", "tcp:h:1:passwd=ab:[hunter2]",
+            "tcp:h:1:passwd=[ab:hunter2]", "tcp:h:1:PASSWORD=hunter2", "tcp:h:1:pass\\word=hunter2",
+            "tls:h:1:endpoint=[socks5:h:1:password=hunter2]:x=1",
+            "tls:h:1:endpoint=socks5\\:h\\:1\\:password=hunter2:x=1",
+            "tls:h:1:endpoint=socks5\\:h\\:1\\:passwd\\=hunter2",
+            "tls:h:1:endpoint=socks5:h:1:password=hunter2", "haproxy:version=1:tcp:h:1:pw=hunter2",
+            "haproxy:haproxy:socks5:h:1:pw=hunter2", "haproxy:pw=hunter2:tcp:h:1",
+            // A kind that nobody knows, and its hint.
+            "sock5:h:1:password=hunter2", "sock5:h:1:passwd=hunter2", "tpc:h:1:x=[hunter2]",
+            "sock5:h:1:proxy=[sock5:h:1:password=hunter2]", "password=hunter2",
+            ":80:password=hunter2",
+            "password=hunter2:tcp:h:1", "[socks5:h:1:password=hunter2]",
+            // What cannot be read.
+            "socks5:h:1:password=[hunter2", "socks5:h:1:proxy=[tcp:a:1:pw=hunter2",
+            "socks5:h:1:password=hunter2\\", "socks5:h:1:password=ab:hunter2\\",
+            "tls:h:1:endpoint=[socks5:h:1:password=hunter2", "tcp:h:1:[a]b:password=hunter2",
+            "tls:h:1:endpoint=[socks5\\:h\\:1\\:password\\=hunter2",
+            "tls:h:1:endpoint=[tls:h:1:endpoint=[socks5:password=hunter2]",
+            // More than anybody reads.
+            "tcp:h\(String(repeating: ":", count: 1200))passwd=hunter2",
+            "haproxy:tcp:h\(String(repeating: ":", count: 1200))passwd=hunter2",
+            // Positions of kinds that are not ours.
+            "vault:hunter2:x=1", "vault:key=hunter2:x=1", "vault:hunter2:5:6", "vault:[hunter2",
+            "valt:hunter2:x=1", "vault:k:pin=hunter2", "tls:h:1:endpoint=[vault:hunter2",
+            "vault:k:k2:inner=[vault:hunter2]:x=1",
+        ]
+    )
+    func hidden(string: String) throws {
+        var registry = EndpointRegistry.standard
+        registry.register(VaultEndpoint.self)
+        for side in [EndpointSide.client, .server, nil] {
+            let error = #expect(throws: EndpointStringError.self) {
+                try registry.explain(string, as: side)
+            }
+            guard let error else { continue }
+            #expect(!"\(error)".contains("hunter2"), "\(error)")
+            #expect(!(error.message + (error.hint ?? "")).contains("hunter2"))
+            let lines = "\(error)".split(separator: "\n", omittingEmptySubsequences: false)
+            guard string.utf8.count < 200, lines.count > 1 else { continue }
+            #expect(lines[0].unicodeScalars.count == string.unicodeScalars.count)
+            #expect(lines[1].count == error.column)
+        }
+        if string.contains("password=") {
+            // Nobody knows the kinds here: what has a name is hidden.
+            #expect(!"\(Result { try EndpointDescription(string) })".contains("hunter2\n"))
+        }
+    }
+
+    @Test(
+        "what is not secret is still shown, and hints still help",
+        arguments: [
+            ("tcp:example.com:port=x", "tcp:example.com:port=x", nil),
+            ("tpc:h:80:timeout=5", "tpc:h:80:timeout=5", "did you mean tcp:h:80:timeout=5?"),
+            ("tcp:example.com:prot=80", "tcp:example.com:prot=**", "did you mean \"port\"?"),
+            (
+                "sock5:h:1:password=x:user=u", "sock5:h:1:password=*:user=u",
+                "did you mean socks5:h:1:password=*:user=u?"
+            ),
+            (
+                "tls:h:1:endpoint=tcp:h:2:timeout=5", "tls:h:1:endpoint=tcp:h:2:timeout=5",
+                "write endpoint=[tcp:h:2] or endpoint=tcp\\:h\\:2"
+            ),
+            ("tls:h:443:endpoint=[unix:/a", "tls:h:443:endpoint=[unix:/a", nil),
+        ]
+    )
+    func plainParts(string: String, shown: String, hint: String?) throws {
+        let error = #expect(throws: EndpointStringError.self) { try clientFromString(string) }
+        let lines = "\(try #require(error))".split(separator: "\n")
+        #expect(lines.first.map(String.init) == shown)
+        if let hint { #expect(error?.hint == hint) }
+    }
+
+    @Test("an explanation has stars in place of secrets, also of defaults and nested ones")
+    func explanations() throws {
+        var registry = EndpointRegistry.standard
+        registry.register(VaultEndpoint.self)
+        for string in [Self.socks, "tls:h:1:endpoint=[vault:hunter2:inner=[\(Self.socks)]]"] {
+            let explanation = try registry.explain(string)
+            #expect(!"\(explanation)".contains("hunter2"))
+            #expect(explanation.canonical.contains("=***"))
+        }
+        #expect(!"\(registry.kinds(for: .client))".contains("hunter0"))
+        #expect(!"\(try registry.explain("vault:a"))".contains("hunter0"))
     }
 
     @Test("a kind of another package masks what it declares secret")
@@ -123,6 +213,35 @@ private struct TokenEndpoint: ClientEndpoint, EndpointKind {
         .optional("token", \.token, help: "what proves who we are").secret
     ]
     var token: String?
+
+    func connect(in context: EndpointContext) async throws -> Connection {
+        throw CancellationError()
+    }
+}
+
+/// A kind whose secrets have a position, a default, and a format that quotes them.
+private struct VaultEndpoint: ClientEndpoint, EndpointKind {
+    static let kind = "vault"
+    static let arguments: [EndpointArgument<VaultEndpoint>] = [
+        .required("key", \.key, position: 0, help: "what opens it").secret,
+        .optional("pin", \.pin, as: pinFormat, help: "digits").secret,
+        .optional("spare", \.spare, position: 1, help: "another").secret,
+        .optional("inner", \.inner, help: "through what"),
+    ]
+    private static let pinFormat = EndpointArgumentFormat<Int>(
+        expected: "digits",
+        read: { text in
+            guard let pin = Int(text) else {
+                throw EndpointArgumentError("(\(text)) is not digits")
+            }
+            return pin
+        },
+        write: { "\($0)" }
+    )
+    var key = ""
+    var pin = 0
+    var spare = "hunter0"
+    var inner: (any ClientEndpoint)?
 
     func connect(in context: EndpointContext) async throws -> Connection {
         throw CancellationError()

@@ -1,5 +1,12 @@
-import Endpoints
 import Testing
+
+@testable import EndpointStrings
+@testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsHost
+@testable import EndpointsNet
+@testable import EndpointsProxy
+@testable import EndpointsTLS
 
 @Suite("Errors of endpoint strings")
 struct StringErrorTests {
@@ -8,7 +15,7 @@ struct StringErrorTests {
         let error = try refusal("tcp:80:backlgo=3", .server)
         #expect(
             error?.description == """
-                tcp:80:backlgo=3
+                tcp:80:backlgo=*
                        ^
                 unknown argument "backlgo" of "tcp"; expected one of port, interface, backlog, \
                 noDelay, keepAlive, userTimeout, reusePort, multipath, fastOpen
@@ -44,8 +51,27 @@ struct StringErrorTests {
         #expect(marks?.description.split(separator: "\n")[1] == "        ^")
         let controls = try refusal("unix:/a\n\0\t:x=1", .client)
         let lines = controls?.description.split(separator: "\n") ?? []
-        #expect(lines.first == "unix:/a␊␀␉:x=1")
+        #expect(lines.first == "unix:/a␊␀␉:x=*")
         #expect(lines.dropFirst().first == "           ^")
+        let directions = try refusal("unix:/a\u{202E}\u{9B}\u{200F}b:x=1", .client)
+        let shown = directions?.description.split(separator: "\n") ?? []
+        #expect(shown.first == "unix:/a\u{FFFD}\u{FFFD}\u{FFFD}b:x=*")
+        #expect(shown.dropFirst().first == "            ^")
+    }
+
+    @Test("message and hint hold no control character, whatever the string holds")
+    func controls() throws {
+        let strings = [
+            "haproxy:from=\u{1B}[2J\u{202E}:tcp:80", "tcp:\u{1B}[2J\n:80", "t\u{1B}p:80",
+            "tls:h\u{9B}:443", "tcp:80:\u{1B}=3", "unix:@", "tls:h:1:min=\u{1B}",
+        ]
+        for string in strings {
+            for side in EndpointSide.allCases {
+                guard let error = try? refusal(string, side) else { continue }
+                let text = error.message + (error.hint ?? "")
+                #expect(EndpointError.escapingControls(text) == text)
+            }
+        }
     }
 
     @Test(
