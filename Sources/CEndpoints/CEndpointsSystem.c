@@ -123,6 +123,7 @@ struct endpoints_system endpoints_system = {
     .unlink = unlink,
     .chmod = chmod,
     .fchmod = fchmod,
+    .fchownat = fchownat,
     .getaddrinfo = getaddrinfo,
     .kill = kill,
     .pidfd_open = real_pidfd_open,

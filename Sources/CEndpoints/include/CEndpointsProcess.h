@@ -2,16 +2,24 @@
 #pragma once
 #include <sys/types.h>
 
-// How a child is started. Descriptors are 3 or more; `environment` NULL = ours; `directory` NULL = ours.
+// How a child is started. Descriptors are 3 or more; `environment` NULL = ours; `directory` NULL = ours;
+// `descriptor_limit` is its soft limit on descriptors (RLIMIT_NOFILE), ~0 = ours.
 struct endpoints_spawn {
   const char *program;
   char *const *arguments, *const *environment;
   const char *directory;
   int input, output, error;
+  uint64_t descriptor_limit;
 };
 // Starts a program in a process group of its own, with no descriptor but 0, 1 and 2, and no signal blocked or
 // ignored; answers its pid, or -errno, that of its exec too.
 int endpoints_spawn_start(const struct endpoints_spawn *child);
+// For a child before its exec: all descriptors from `first` on are closed by it, and no signal is blocked or ignored.
+void endpoints_close_on_exec_from(int first);
+void endpoints_reset_signals(void);
+// Forks. `become` runs in the child, where other threads of ours may have held any lock: it makes system calls and
+// nothing else. It execs, or writes an errno to `report`. Answers the pid, or -errno, that of the child too.
+int endpoints_fork_and_report(void (*become)(const void *child, int report), const void *child);
 // A signal's name without SIG; NULL if there is none (glibc 2.32).
 const char *endpoints_signal_name(int number);
 // A pipe, close-on-exec, with both ends 3 or more; the first is read from.

@@ -116,6 +116,22 @@ int endpoints_start_thread(void *(*body)(void *), void *argument, size_t stack);
 int endpoints_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, uint64_t nanoseconds);
 // A descriptor for the directory entry itself: it keeps the inode, and follows no link.
 int endpoints_open_entry(const char *path);
+// The entry that a UNIX socket is bound to, whatever its path names by now; needs CAP_NET_ADMIN (Linux 4.12).
+int endpoints_open_bound_entry(int socket);
+// Mode and owner of an entry, through its O_PATH descriptor; ~0 leaves an owner as it is.
+int endpoints_chmod_entry(int fd, unsigned mode);
+int endpoints_chown_entry(int fd, uint32_t owner, uint32_t group);
+// The number of a user or a group: 1 and `*id`, 0 if there is none of that name, or -errno.
+int endpoints_user_id(const char *name, uint32_t *id);
+int endpoints_group_id(const char *name, uint32_t *id);
+// Pages that are not in core dumps; NULL if there are none.
+void *endpoints_secret_pages(size_t size);
+void endpoints_secret_pages_free(void *pages, size_t size);
+// Overwrites bytes, also where the compiler sees that nobody reads them again.
+void endpoints_wipe(void *bytes, size_t count);
+int endpoints_contains(const void *bytes, size_t count, const void *part, size_t part_count);
+// No core dump of this process, and no debugger but root's (PR_SET_DUMPABLE); a program it executes is free of that.
+int endpoints_forbid_dumps(void);
 
 // MARK: files
 
@@ -124,12 +140,16 @@ int endpoints_open_entry(const char *path);
 struct endpoints_file {
   uint64_t device, inode;
   int64_t changed;
-  uint32_t mode;
+  uint64_t links;
+  uint32_t mode, owner, group;
 };
 static inline void endpoints_file_read(const struct stat *s, struct endpoints_file *file) {
   file->device = s->st_dev;
   file->inode = s->st_ino;
   file->mode = s->st_mode;
+  file->links = s->st_nlink;
+  file->owner = s->st_uid;
+  file->group = s->st_gid;
   int64_t seconds = s->st_mtim.tv_sec;
   if (__builtin_mul_overflow(seconds, 1000000000, &file->changed) ||
       __builtin_add_overflow(file->changed, s->st_mtim.tv_nsec, &file->changed))

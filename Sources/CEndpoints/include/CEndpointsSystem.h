@@ -70,6 +70,7 @@
   call(int, unlink, (const char *path), (path)) \
   call(int, chmod, (const char *path, unsigned mode), (path, mode)) \
   call(int, fchmod, (int fd, unsigned mode), (fd, mode)) \
+  call(int, fchownat, (int fd, const char *path, uid_t owner, gid_t group, int flags), (fd, path, owner, group, flags)) \
   call(int, kill, (int pid, int number), (pid, number)) \
   call(int, pidfd_open, (int pid), (pid)) \
   call(int, waitpid, (int pid, int *status, int options), (pid, status, options))

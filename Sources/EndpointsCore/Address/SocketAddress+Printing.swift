@@ -7,8 +7,9 @@
 import CEndpoints
 
 extension SocketAddress: CustomStringConvertible {
-    /// `127.0.0.1:80`, `[::1]:80`, `[fe80::1%eth0]:80`, `/run/app.sock`, `@name`; `unix:` for a UNIX
-    /// socket without a name. One line: `/run/a\nb` has a line feed in it.
+    /// `127.0.0.1:80`, `[::1]:80`, `[fe80::1%eth0]:80`, `/run/app.sock`, `@name`.
+    ///
+    /// A UNIX socket without a name is `unix:`. Always one line: `/run/a\nb` has a line feed in it.
     public var description: String {
         switch storage {
         case .ipv4(_, let port): "\(printedIP):\(port)"

@@ -63,6 +63,9 @@ extension UNIXServerEndpoint: CheckableEndpoint {
             return
         }
         checkFile(&list)
+        do { try UNIXAccess(user: user, group: group).requireOwners() } catch {
+            list.fail(user == nil ? "group" : "user", error)
+        }
         let absolute = absolutePath(path)
         let end = absolute.lastIndex(of: "/") ?? absolute.startIndex
         let directory = end == absolute.startIndex ? "/" : String(absolute[..<end])

@@ -4,8 +4,10 @@
 //   lock       nobody else serves the same path (UNIXLockFile)
 //   clear      a socket on which nobody listens is removed; a live one, or any other file, never
 //   bind       with mode 0600 at most: fchmod of the socket before bind masks the file's mode, too
-//   remember   a descriptor of the file itself, which keeps its inode from being given out again
-//   chmod      through that descriptor, so that it follows no link; nobody can connect yet
+//   remember   a descriptor of the file itself (UNIXSocketFile), which keeps its inode from being given
+//              out again
+//   chown      through that descriptor, so that it follows no link; nobody can connect yet
+//   chmod      the same
 //   listen
 //
 // What fails on the way is undone in the opposite order. At the end the path is removed only if it is
@@ -26,12 +28,14 @@ enum UNIXListening {
     ///
     /// Cancellation: nothing that was bound remains.
     ///
-    /// `mode` is what the rights of the file are, whatever the umask; `lockfile` says whether to hold
+    /// `mode`, `user` and `group` are what the rights of the file are, whatever the umask; `lockfile` says whether to hold
     /// `<path>.lock` meanwhile. An abstract name has neither. `backlog` connections may wait to be
     /// accepted; the kernel caps it. Throws ``EndpointError``, or `CancellationError`.
     package static func listen(
         path: String,
         mode: UInt16 = 0o666,
+        user: String? = nil,
+        group: String? = nil,
         backlog: Int = 4096,
         lockfile: Bool,
         endpoint: String,
@@ -52,6 +56,8 @@ enum UNIXListening {
             try Self.bind(
                 path: path,
                 mode: mode,
+                user: user,
+                group: group,
                 backlog: backlog,
                 lockfile: lockfile,
                 endpoint: endpoint,
@@ -76,14 +82,25 @@ enum UNIXListening {
     static func bind(
         path: String,
         mode: UInt16,
+        user: String? = nil,
+        group: String? = nil,
         backlog: Int,
         lockfile: Bool,
         endpoint: String,
         logger: Logger
     ) throws -> ListeningSocket {
+        let access = UNIXAccess(mode: mode, user: user, group: group)
         let address = SocketAddress(path: path)
         var local = try address.kernelAddress(operation: "listen", endpoint: endpoint)
         if address.isAbstract {
+            guard user == nil, group == nil else {
+                throw EndpointError(
+                    .invalidArgument,
+                    operation: "listen",
+                    endpoint: endpoint,
+                    reason: "an abstract name has no file, so no user and no group"
+                )
+            }
             let descriptor = try makeSocket(endpoint)
             try check(endpoints_bind(descriptor.rawValue, &local.storage, local.length), endpoint)
             try check(
@@ -106,18 +123,20 @@ enum UNIXListening {
             lock = candidate
         }
         do {
+            // Looked up before there is anything to undo.
+            _ = try access.owners(endpoint: endpoint)
             try clear(address, path, endpoint)
             let descriptor = try makeSocket(endpoint)
             // Decided before the file exists; what the mode forbids is never allowed for a moment.
             try check(endpoints_fchmod(descriptor.rawValue, UInt32(mode & 0o600)), endpoint)
             try check(endpoints_bind(descriptor.rawValue, &local.storage, local.length), endpoint)
-            let file: BoundPath
-            do { file = try BoundPath(path, endpoint: endpoint) } catch {
-                _ = endpoints_unlink(path)
-                throw error
-            }
+            let file = try UNIXSocketFile(
+                boundBy: descriptor.rawValue,
+                at: path,
+                endpoint: endpoint
+            )
             do {
-                try file.setMode(mode, endpoint: endpoint)
+                try file.set(access, endpoint: endpoint)
                 try check(
                     endpoints_listen(descriptor.rawValue, Int32(clamping: max(0, backlog))),
                     endpoint
@@ -143,9 +162,9 @@ enum UNIXListening {
         _ path: String,
         lockfile: Bool,
         endpoint: String
-    ) throws -> (UNIXLockFile?, BoundPath?) {
+    ) throws -> (UNIXLockFile?, UNIXSocketFile?) {
         if SocketAddress(path: path).isAbstract { return (nil, nil) }
-        let file = try BoundPath(path, endpoint: endpoint)
+        let file = try UNIXSocketFile(inheritedAt: path, endpoint: endpoint)
         return (lockfile ? UNIXLockFile(forSocket: path) : nil, file)
     }
 
@@ -216,49 +235,5 @@ enum UNIXListening {
         let descriptor = try makeSocket(endpoint)
         var target = try address.kernelAddress(operation: "listen", endpoint: endpoint)
         return endpoints_connect(descriptor.rawValue, &target.storage, target.length)
-    }
-}
-
-/// The file of a socket that we have bound.
-private final class BoundPath: Sendable {
-    private let path: String
-    /// Of the file itself (O_PATH): as long as it is open no other file gets the same inode.
-    private let entry: OwnedDescriptor
-    private let device: UInt64
-    private let inode: UInt64
-
-    init(_ path: String, endpoint: String) throws {
-        self.path = absolutePath(path)
-        let opened = endpoints_open_entry(self.path)
-        guard opened >= 0 else {
-            throw EndpointError(errno: opened, operation: "listen", endpoint: endpoint)
-        }
-        entry = OwnedDescriptor(opened)
-        var file = endpoints_file()
-        _ = endpoints_fstat(opened, &file)
-        device = file.device
-        inode = file.inode
-    }
-
-    func setMode(_ mode: UInt16, endpoint: String) throws {
-        // chmod of an O_PATH descriptor goes by way of /proc (open(2)).
-        var result = endpoints_chmod("/proc/self/fd/\(entry.rawValue)", UInt32(mode))
-        if result == -ENOENT { result = endpoints_chmod(path, UInt32(mode)) }
-        guard result == 0 else {
-            throw EndpointError(
-                errno: result,
-                operation: "listen",
-                endpoint: endpoint,
-                reason: "cannot set the mode of the socket"
-            )
-        }
-    }
-
-    /// Removes the file, if it is still there and still ours.
-    func remove() {
-        var file = endpoints_file()
-        guard endpoints_lstat(path, &file) == 0 else { return }
-        guard file.device == device && file.inode == inode else { return }
-        _ = endpoints_unlink(path)
     }
 }

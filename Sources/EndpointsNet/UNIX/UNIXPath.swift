@@ -31,3 +31,17 @@ extension EndpointArgumentFormat where Value == String {
         path.unicodeScalars.first == "\0" ? "@" + String(path.unicodeScalars.dropFirst()) : path
     }
 }
+
+extension EndpointArgumentFormat where Value == String {
+    /// The name or the number of a user or a group; looked up when it is used.
+    static func account(_ what: String) -> Self {
+        EndpointArgumentFormat(
+            expected: "the name or the number of a \(what)",
+            read: { text in
+                if text.utf8.contains(0) { throw EndpointArgumentError() }
+                return text
+            },
+            write: { $0 }
+        )
+    }
+}

@@ -45,12 +45,33 @@ public struct UNIXServerEndpoint: ServerEndpoint, EndpointKind, Hashable {
             position: 3,
             help: "hold the path by a lock file beside it, and remove a dead server's socket"
         ),
+        .optional(
+            "user",
+            \.user,
+            as: .account("user"),
+            help: "owner of the socket's file, by name or number"
+        ),
+        .optional(
+            "group",
+            \.group,
+            as: .account("group"),
+            help: "group of the socket's file, by name or number"
+        ),
     ]
 
     /// The path of the socket; with `@` or NUL in front, a name in the abstract namespace.
     public var path = ""
     /// The permissions of the socket's file (chmod(2)); 0666 unless told.
     public var mode: UInt16 = 0o666
+    /// The owner of the socket's file, by name or number; this process's user if `nil`.
+    ///
+    /// Only root may give a file to another user. An abstract name has no owner and no group.
+    public var user: String?
+    /// The group of the socket's file, by name or number; this process's group if `nil`.
+    ///
+    /// With `mode=660` the members of the group may connect. A process that is not root may set a group
+    /// of its own.
+    public var group: String?
     /// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
     public var backlog = 4096
     /// Whether a symbolic link `PATH.lock` to our process holds the path.
@@ -78,11 +99,28 @@ public struct UNIXServerEndpoint: ServerEndpoint, EndpointKind, Hashable {
         self.lockfile = lockfile
     }
 
+    /// Refuses an owner for an abstract name.
+    public func validate() throws {
+        guard SocketAddress(path: path).isAbstract, user != nil || group != nil else { return }
+        throw EndpointArgumentError(
+            "needs a path: an abstract name has no file",
+            argument: user != nil ? "user" : "group"
+        )
+    }
+
     /// Listens; see ``ServerEndpoint/listen(in:)``.
+    ///
+    /// The file of the socket has its owner, group and mode before anybody can connect.
+    ///
+    /// - Throws: ``EndpointError``, among others `notFound` for a user or group that there is not,
+    ///   `permissionDenied` where this process may not set it, and `addressInUse` if the path is taken,
+    ///   also by something that was put there while the socket was being made.
     public func listen(in context: EndpointContext) async throws -> Listener {
         try await UNIXListening.listen(
             path: path,
             mode: mode,
+            user: user,
+            group: group,
             backlog: backlog,
             lockfile: lockfile,
             endpoint: context.name(of: self),

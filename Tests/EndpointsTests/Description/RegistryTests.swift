@@ -42,13 +42,14 @@ struct RegistryTests {
         let kinds = EndpointRegistry.standard.kinds(for: .server)
         #expect(kinds.map(\.kind) == kinds.map(\.kind).sorted())
         let unix = try #require(kinds.first { $0.kind == "unix" })
-        #expect(unix.arguments.map(\.name) == ["address", "mode", "backlog", "lockfile"])
-        #expect(unix.arguments.map(\.position) == [0, 1, 2, 3])
-        #expect(unix.arguments.map(\.isRequired) == [true, false, false, false])
-        #expect(unix.arguments.map(\.type) == [.text, .text, .number, .boolean])
+        let names = ["address", "mode", "backlog", "lockfile", "user", "group"]
+        #expect(unix.arguments.map(\.name) == names)
+        #expect(unix.arguments.map(\.position) == [0, 1, 2, 3, nil, nil])
+        #expect(unix.arguments.filter(\.isRequired).map(\.name) == ["address"])
+        #expect(unix.arguments.map(\.type) == [.text, .text, .number, .boolean, .text, .text])
         #expect(
             unix.arguments.map(\.defaultValue) == [
-                nil, .text("666"), .number("4096"), .boolean(true),
+                nil, .text("666"), .number("4096"), .boolean(true), nil, nil,
             ]
         )
         #expect(unix.arguments[0].aliases == ["path"])

@@ -256,7 +256,8 @@ struct StricterRulesTests {
         let error = try refusal("unix:/a:mod=660", .server)
         #expect(
             error?.message
-                == "unknown argument \"mod\" of \"unix\"; expected one of address, path, mode, backlog, lockfile"
+                == "unknown argument \"mod\" of \"unix\"; expected one of address, path, mode, backlog, "
+                + "lockfile, user, group"
         )
         #expect(error?.hint == "did you mean \"mode\"?")
         #expect(error?.column == 9)
