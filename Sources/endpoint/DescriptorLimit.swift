@@ -15,6 +15,7 @@ enum DescriptorLimit {
         let before = limit.rlim_cur
         limit.rlim_cur = limit.rlim_max
         if setrlimit(resource, &limit) != 0 { limit.rlim_cur = before }
+        RunningPrograms.descriptorLimit = UInt64(before)
         logger.debug(
             "descriptor limit raised",
             metadata: ["from": "\(before)", "to": "\(limit.rlim_cur)"]

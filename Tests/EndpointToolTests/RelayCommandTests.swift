@@ -133,4 +133,17 @@ struct RelayCommandTests {
         tool.signal(SIGINT)
         #expect(await tool.status == 0)
     }
+
+    @Test("a program gets the limit on descriptors that the tool was started with")
+    func descriptorLimit() async throws {
+        let script =
+            "ulimit -Sn 300; exec '\(ToolProcess.path)' relay stdio: \"process:/bin/sh:-c 'ulimit -Sn'\""
+        let endpoint = ProcessEndpoint(path: "/bin/sh", arguments: ["-c", script])
+        try await endpoint.withConnection { connection in
+            try await connection.closeWrite()
+            var lines: [String] = []
+            for try await line in connection.lines(limit: 100) { lines.append(line) }
+            #expect(lines == ["300"])
+        }
+    }
 }

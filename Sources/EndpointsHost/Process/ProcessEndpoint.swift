@@ -1,4 +1,5 @@
-// A program as a peer: started with posix_spawn, since a process with threads must not fork.
+// A program as a peer: started with posix_spawn, since a process with threads must not fork, and in C where
+// the program's limits differ from ours.
 //
 // swift-subprocess is not used: it would be a dependency of the core, for everybody, and its streams
 // are its own. Here the pipes are transports like any other, on the connection's loop, and the exit
@@ -168,7 +169,8 @@ public struct ProcessEndpoint: ClientEndpoint, EndpointKind, Hashable {
                     directory: directory,
                     input: input,
                     output: output,
-                    error: error
+                    error: error,
+                    descriptor_limit: RunningPrograms.descriptorLimit
                 )
                 return withExtendedLifetime((words, none)) { endpoints_spawn_start(&child) }
             }

@@ -10,8 +10,18 @@ package enum RunningPrograms {
     private struct State {
         var count = 0
         var waiters: [CheckedContinuation<Void, Never>] = []
+        var descriptorLimit = UInt64.max
     }
     private static let state = Lock(State())
+
+    /// How many descriptors a program may have open (RLIMIT_NOFILE), `UInt64.max` for as many as we.
+    ///
+    /// A process that raises its own limit sets what it was before, as Go does: programs that use
+    /// select(2) break with numbers above 1023, and others close every number up to the limit.
+    package static var descriptorLimit: UInt64 {
+        get { state.withLock { $0.descriptorLimit } }
+        set { state.withLock { $0.descriptorLimit = newValue } }
+    }
 
     static func begin() { state.withLock { $0.count += 1 } }
 

@@ -127,6 +127,18 @@ struct ProcessEndpointTests {
         #expect(lines.withLock { Array($0.prefix(4)) } == ["one", "two", "three", escaped])
     }
 
+    @Test("a program gets the limit on descriptors that this process had before it raised its own")
+    func descriptorLimit() async throws {
+        RunningPrograms.descriptorLimit = 123
+        defer { RunningPrograms.descriptorLimit = .max }
+        try await shell("ulimit -Sn; ulimit -Hn").withConnection { connection in
+            var lines: [String] = []
+            for try await line in connection.lines(limit: 100) { lines.append(line) }
+            #expect(lines.first == "123")
+            #expect(lines.last != "123")
+        }
+    }
+
     @Test("a program that ignores everything is killed after the grace period, its group too")
     func stubborn() async throws {
         let script =
