@@ -11,6 +11,8 @@ import Glibc
 enum Main {
     static func main() {
         openStandardDescriptors()
+        // Keys and passwords: no core dump, and no debugger but root's.
+        forbidCoreDumps()
         Signals.block()
         Task.detached {
             let status = await status()

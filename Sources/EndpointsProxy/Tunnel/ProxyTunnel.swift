@@ -160,6 +160,7 @@ extension ProxyTunnel {
         guard opened >= 0 else { throw failed(Int(opened)) }
         let file = OwnedDescriptor(opened)
         var bytes = [UInt8](repeating: 0, count: 4096)
+        defer { bytes.wipe() }
         let count = bytes.withUnsafeMutableBytes {
             endpoints_read(opened, $0.baseAddress, $0.count)
         }

@@ -54,6 +54,13 @@ enum FileReading {
 
     /// - Throws: ``TLSFileError``.
     static func bytes(of path: String, argument: String) throws -> [UInt8] {
+        try secretBytes(of: path, argument: argument).withBytes { Array($0) }
+    }
+
+    /// Reads what may hold a key: no copy of it stays behind.
+    ///
+    /// - Throws: ``TLSFileError``.
+    static func secretBytes(of path: String, argument: String) throws -> SecretBytes {
         func failed(_ code: Int32) -> TLSFileError {
             let error = SystemError(errno: abs(code))
             return TLSFileError(
@@ -69,13 +76,15 @@ enum FileReading {
         let file = endpoints_open(path, O_RDONLY | O_NONBLOCK, 0)
         if file < 0 { throw failed(file) }
         defer { _ = endpoints_close(file) }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 16_384)
+        guard var bytes = SecretBytes(capacity: 16_384) else { throw failed(ENOMEM) }
         while bytes.count < most {
-            let count = endpoints_read(file, &chunk, chunk.count)
+            if bytes.isFull {
+                guard let larger = bytes.grown() else { throw failed(ENOMEM) }
+                bytes = larger
+            }
+            let count = bytes.append { endpoints_read(file, $0.baseAddress, $0.count) }
             if count < 0 { throw failed(Int32(count)) }
             if count == 0 { return bytes }
-            bytes += chunk[..<count]
         }
         throw TLSFileError(argument: argument, path: path, reason: "is larger than 16 MiB")
     }

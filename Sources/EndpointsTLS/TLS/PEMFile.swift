@@ -31,33 +31,24 @@ struct PEMFile {
     let argument: String
     /// From before it was read: what is written meanwhile is a change.
     let stamp: FileStamp
-    private let bytes: [UInt8]
+    private let bytes: SecretBytes
 
     /// - Throws: ``TLSFileError`` if it cannot be read.
     init(_ path: String, argument: String) throws {
         self.path = path
         self.argument = argument
         stamp = FileStamp(path)
-        bytes = try FileReading.bytes(of: path, argument: argument)
+        bytes = try FileReading.secretBytes(of: path, argument: argument)
     }
 
     private func refusal(_ reason: String, _ advice: String? = nil) -> TLSFileError {
         TLSFileError(argument: argument, path: path, reason: reason, advice: advice)
     }
 
-    private func contains(_ text: String) -> Bool {
-        let needle = Array(text.utf8)
-        var start = 0
-        while let first = bytes[start...].firstIndex(of: needle[0]) {
-            if bytes[first...].starts(with: needle) { return true }
-            start = first + 1
-        }
-        return false
-    }
-
     private func withBIO<Result>(_ body: (OpaquePointer) throws -> Result) throws -> Result {
-        try bytes.withUnsafeBytes { buffer in
-            guard let bio = BIO_new_mem_buf(buffer.baseAddress, Int32(clamping: buffer.count))
+        try bytes.withBytes { buffer in
+            guard buffer.count > 0,
+                let bio = BIO_new_mem_buf(buffer.baseAddress, Int32(clamping: buffer.count))
             else {
                 throw refusal("is empty")
             }
@@ -72,7 +63,7 @@ struct PEMFile {
     ///
     /// - Throws: ``TLSFileError`` if there is none, or one that cannot be decoded.
     func certificates() throws -> [TLSCertificate] {
-        if bytes.isEmpty { throw refusal("is empty") }
+        if bytes.count == 0 { throw refusal("is empty") }
         let certificates = try withBIO { bio in
             var found: [TLSCertificate] = []
             endpoints_clear_errors()
@@ -91,8 +82,8 @@ struct PEMFile {
     }
 
     private func notPEM(_ command: String) -> String? {
-        if contains("-----BEGIN") { return nil }
-        return bytes.first == 0x30
+        if bytes.contains("-----BEGIN") { return nil }
+        return bytes.withBytes(\.first) == 0x30
             ? "it seems to be DER; openssl \(command) -inform DER makes PEM of it"
             : "it is not PEM, whose blocks begin with -----BEGIN"
     }
@@ -123,7 +114,7 @@ struct PEMFile {
 
     // MARK: keys
 
-    var holdsPrivateKey: Bool { contains("PRIVATE KEY-----") }
+    var holdsPrivateKey: Bool { bytes.contains("PRIVATE KEY-----") }
 
     /// The first private key.
     ///
@@ -131,7 +122,7 @@ struct PEMFile {
     ///   missing or wrong.
     func privateKey(_ passphrase: PassphraseProvider?) throws -> PrivateKey {
         if !holdsPrivateKey { throw refusal("holds no private key", notPEM("pkey")) }
-        let isEncrypted = contains("ENCRYPTED")
+        let isEncrypted = bytes.contains("ENCRYPTED")
         var secret: [UInt8] = []
         if isEncrypted {
             guard let passphrase else {
@@ -146,7 +137,7 @@ struct PEMFile {
                 throw refusal("the key is encrypted, and there is no passphrase: \(error)")
             }
         }
-        defer { secret.withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) } }
+        defer { secret.wipe() }
         let key = try withBIO { bio in
             endpoints_clear_errors()
             defer { ERR_clear_error() }

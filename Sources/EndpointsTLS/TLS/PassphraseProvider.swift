@@ -1,4 +1,3 @@
-import COpenSSL
 import EndpointStrings
 import EndpointsCore
 import EndpointsNet
@@ -27,16 +26,13 @@ public struct PassphraseProvider: Sendable {
     /// - Throws: ``TLSFileError``.
     func requireFile() throws {
         guard let path else { return }
-        var secret = try FileReading.bytes(of: path, argument: "passphraseFile")
-        secret.withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) }
+        _ = try FileReading.secretBytes(of: path, argument: "passphraseFile")
     }
 
     private init(path: String) {
         self.path = path
         provide = {
-            let text = try FileReading.bytes(of: path, argument: "passphraseFile")
-            let line = text.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
-            return Array(line)
+            try FileReading.secretBytes(of: path, argument: "passphraseFile").firstLine
         }
     }
 }

@@ -165,10 +165,13 @@ extension CheckList {
     fileprivate mutating func checkKeyLog(_ file: String?) {
         guard let file else { return }
         let directory = absolutePath(file).split(separator: "/").dropLast().joined(separator: "/")
-        if access(file, W_OK) == 0 {
-            pass("keyLog", "\"\(file)\" is there; beware: who reads it reads all")
+        let beware = "anyone who can read it can decrypt the recorded traffic"
+        if let refusal = KeyLogFile.refusal(at: file) {
+            fail("keyLog", refusal)
+        } else if access(file, W_OK) == 0 {
+            pass("keyLog", "\"\(file)\" is there; \(beware)")
         } else if errno == ENOENT, access("/\(directory)", W_OK | X_OK) == 0 {
-            pass("keyLog", "\"\(file)\" can be made; beware: who reads it reads all")
+            pass("keyLog", "\"\(file)\" can be made; \(beware)")
         } else {
             fail("keyLog", "\"\(file)\": \(SystemError(errno: errno))")
         }

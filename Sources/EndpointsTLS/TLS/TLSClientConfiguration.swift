@@ -60,7 +60,10 @@ public struct TLSClientConfiguration: Sendable {
     public var ticketLifetime: Duration = .seconds(7200) { didSet { renew() } }
     /// Whether an end without close_notify counts as an end; only for protocols that know their length.
     public var toleratesTruncation = false { didSet { renew() } }
-    /// A file to append the secrets of all connections to (`SSLKEYLOGFILE`); who reads it reads all.
+    /// A file to append the secrets of all connections to (`SSLKEYLOGFILE`).
+    ///
+    /// Anyone who can read it can decrypt the recorded traffic. It must be a regular file of this user's
+    /// that nobody else may read or write (mode 0600), not a symbolic link; it is made if it is not there.
     public var keyLog: String? { didSet { renew() } }
 
     /// The time, in seconds since 1970.

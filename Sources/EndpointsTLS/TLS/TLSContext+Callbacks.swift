@@ -121,31 +121,5 @@ let checkStapledResponse: @convention(c) (OpaquePointer?, UnsafeMutableRawPointe
 /// Appends a line of secrets, as NSS writes them.
 let writeKeyLog: @convention(c) (OpaquePointer?, UnsafePointer<CChar>?) -> Void = { ssl, line in
     guard let transport = TLSTransport.of(ssl), let line else { return }
-    transport.context.shared.keyLog?.append(String(cString: line))
-}
-
-/// A file of secrets, for whoever has asked for it: a line is written with one call, or dropped.
-final class KeyLogFile: Sendable {
-    private let descriptor: OwnedDescriptor
-
-    init(_ path: String) throws {
-        // A FIFO whose reader is slow must not stop a loop; a file does not mind.
-        let flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK
-        let result = endpoints_open(path, flags, 0o600)
-        guard result >= 0 else {
-            let error = SystemError(errno: -result)
-            throw TLSFileError(
-                argument: "keyLog",
-                path: path,
-                reason: error.message,
-                errno: -result
-            )
-        }
-        descriptor = OwnedDescriptor(result)
-    }
-
-    func append(_ line: String) {
-        let bytes = Array("\(line)\n".utf8)
-        _ = endpoints_write(descriptor.rawValue, bytes, bytes.count)
-    }
+    transport.context.shared.keyLog?.append(line)
 }

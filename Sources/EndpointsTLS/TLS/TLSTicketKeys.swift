@@ -1,7 +1,7 @@
 // The keys that seal session tickets (RFC 5077, section 4). Who steals one can read what tickets of
 // TLS 1.2 protect, so they are replaced from time to time; the one before is kept to open what it has
 // sealed. They live apart from certificates and contexts: a reload must not make every client do a
-// full handshake.
+// full handshake. They are kept out of core dumps, and wiped when they are replaced (SecretBytes).
 
 import COpenSSL
 import EndpointStrings
@@ -12,18 +12,37 @@ import EventLoop
 /// The keys for tickets, replaced by and by.
 final class TLSTicketKeys: Sendable {
     private struct Key {
+        /// What the ticket says of its key: not secret.
         let name: [UInt8]
-        let aes: [UInt8]
-        let hmac: [UInt8]
+        /// 32 bytes for AES, then 32 for HMAC.
+        private let secret: SecretBytes
         let made: Int
 
         init?(at time: Int) {
-            var bytes = [UInt8](repeating: 0, count: 80)
-            guard RAND_priv_bytes(&bytes, 80) == 1 else { return nil }
-            name = Array(bytes[..<16])
-            aes = Array(bytes[16..<48])
-            hmac = Array(bytes[48...])
+            var name = [UInt8](repeating: 0, count: 16)
+            guard RAND_bytes(&name, 16) == 1, let secret = SecretBytes(capacity: 64) else {
+                return nil
+            }
+            let filled = secret.append { room in
+                let bytes = room.assumingMemoryBound(to: UInt8.self)
+                return RAND_priv_bytes(bytes.baseAddress, 64) == 1 ? 64 : 0
+            }
+            guard filled == 64 else { return nil }
+            self.name = name
+            self.secret = secret
             made = time
+        }
+
+        func seal(
+            _ cipher: OpaquePointer,
+            _ mac: OpaquePointer,
+            _ iv: UnsafeMutablePointer<UInt8>,
+            encrypting: Bool
+        ) -> Int32 {
+            secret.withBytes { bytes in
+                guard let aes = bytes.baseAddress else { return 0 }
+                return endpoints_ticket_seal(cipher, mac, aes, aes + 32, iv, encrypting ? 1 : 0)
+            }
         }
     }
     private struct State {
@@ -66,7 +85,7 @@ final class TLSTicketKeys: Sendable {
         }
         guard let key else { return 0 }
         name.update(from: key.name, count: 16)
-        return endpoints_ticket_seal(cipher, mac, key.aes, key.hmac, iv, 1)
+        return key.seal(cipher, mac, iv, encrypting: true)
     }
 
     /// Prepares to open a ticket: 1, 2 if a new one is due, or 0 if the key is not known.
@@ -87,7 +106,7 @@ final class TLSTicketKeys: Sendable {
             return nil
         }
         guard let (key, isOld) = found else { return 0 }
-        guard endpoints_ticket_seal(cipher, mac, key.aes, key.hmac, iv, 0) == 1 else { return -1 }
+        guard key.seal(cipher, mac, iv, encrypting: false) == 1 else { return -1 }
         return isOld ? 2 : 1
     }
 }
