@@ -60,10 +60,11 @@ static void hold_back(struct held_back *held, sigset_t *pipe) {
   pthread_sigmask(SIG_BLOCK, pipe, &held->mask);
   held->was_pending = sigismember(&held->mask, SIGPIPE) && !sigpending(&pending) && sigismember(&pending, SIGPIPE);
 }
-static void let_go(const struct held_back *held, const sigset_t *pipe, long result) {
+static void let_go(const struct held_back *held, const sigset_t *pipe) {
   static const struct timespec at_once = {0, 0};
   int code = errno;
-  if (result < 0 && code == EPIPE && !held->was_pending) sigtimedwait(pipe, NULL, &at_once);
+  // It comes with EPIPE, and also with a count, if the reader went away half-way.
+  if (!held->was_pending) sigtimedwait(pipe, NULL, &at_once);
   pthread_sigmask(SIG_SETMASK, &held->mask, NULL);
   errno = code;
 }
@@ -74,7 +75,7 @@ static void let_go(const struct held_back *held, const sigset_t *pipe, long resu
     sigset_t pipe; \
     hold_back(&held, &pipe); \
     long result = name arguments; \
-    let_go(&held, &pipe, result); \
+    let_go(&held, &pipe); \
     return result; \
   }
 WITHOUT_SIGPIPE(write, (int fd, const void *p, size_t n), (fd, p, n))

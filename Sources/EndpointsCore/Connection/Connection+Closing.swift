@@ -159,7 +159,7 @@ extension Connection {
 
     /// Drops some of what has come, unless others must run first.
     package nonisolated func discard() -> Transfer {
-        guard takeTurn() else { return .needsTurn }
+        guard loop.hot.pointee.budget.take() else { return .needsTurn }
         let transfer = base.discard()
         if transfer.rawValue > 0 { loop.hot.pointee.budget.spend(bytes: transfer.rawValue) }
         return transfer

@@ -97,7 +97,8 @@ extension Connection {
             if let end = fully ? fullEnd : end { return end }
             if isCallerCancelled { throw CancellationError() }
             do { try register(for: "wait for the end of") } catch {
-                return .failed(error as? EndpointError ?? self.error(.closed, "wait"))
+                let failure = error as? EndpointError ?? self.error(.closed, "wait")
+                return (fully ? fullEnd : end) ?? .failed(failure)
             }
             let gate = Gate(loop, of: self)
             makeExtras().endWaiters.append(gate)

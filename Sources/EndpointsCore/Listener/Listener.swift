@@ -97,7 +97,7 @@ public actor Listener: LoopMember {
         self.origin = origin
         self.loop = loop
         self.loops = loops.isEmpty ? [loop] : loops
-        turnGate = Gate(loop)
+        turnGate = Gate(loop, of: nil)
         preparations = stages.isEmpty ? nil : Preparations(stages)
     }
 

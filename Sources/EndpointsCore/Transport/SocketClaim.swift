@@ -70,7 +70,9 @@ package final class SocketShare: Sendable {
         }
     }
 
-    /// The other process holds the sockets no more. A second call does nothing.
+    /// The other process holds the sockets no more.
+    ///
+    /// A second call does nothing.
     package func end() {
         let ended = claims.withLock { claims in
             defer { claims = nil }

@@ -7,7 +7,7 @@ import EventLoop
 package final class SocketTransport: BaseTransport, Transport {
     private(set) var descriptor: Int32
     private let isUNIX: Bool
-    private var hasSentEnd = false
+    private var hasShutDown = false
 
     /// Moves bytes over a socket; over a UNIX one the peer can send descriptors along.
     init(_ descriptor: consuming OwnedDescriptor, isUNIX: Bool) {
@@ -73,7 +73,7 @@ package final class SocketTransport: BaseTransport, Transport {
     }
 
     package func closeWrite() -> Transfer {
-        hasSentEnd = true
+        hasShutDown = true
         let result = endpoints_shutdown(descriptor, Int32(SHUT_WR))
         // ENOTCONN: the peer has reset the connection; a read will say so.
         return result == -ENOTCONN ? .moved(0) : Transfer(rawValue: Int(result))
@@ -135,7 +135,7 @@ package final class SocketTransport: BaseTransport, Transport {
         if isUNIX { return 0 }
         let count = max(Int(endpoints_unacknowledged(descriptor)), 0)
         // Our end counts as a byte (RFC 9293, section 3.4).
-        return hasSentEnd && count > 0 ? count - 1 : count
+        return hasShutDown && count > 0 ? count - 1 : count
     }
 
     package override func shutDownWrite() { _ = closeWrite() }

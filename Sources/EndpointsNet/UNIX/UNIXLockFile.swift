@@ -145,7 +145,9 @@ struct UNIXLockFile: Sendable {
     }
 
     /// Takes the lock from another process that held it for the same socket, without a moment in which
-    /// nobody holds it. Does nothing if it is ours already.
+    /// nobody holds it.
+    ///
+    /// Does nothing if it is ours already.
     ///
     /// A lock that cannot be taken stays the other's, and is left behind when that ends: then the
     /// socket still says that somebody listens.

@@ -124,7 +124,7 @@ enum SystemRoots {
         let pointer: OpaquePointer
         let origin: [FileStamp]
     }
-    private static let store = Lock(Store?.none)
+    private static let current = Lock(Store?.none)
 
     /// The files that tell whether the roots have changed.
     static var stamps: [FileStamp] { [FileStamp(file), FileStamp(directory)] }
@@ -133,7 +133,7 @@ enum SystemRoots {
     ///
     /// - Throws: ``TLSFileError`` if there are no roots.
     static func store() throws -> OpaquePointer? {
-        try store.withLock { kept in
+        try current.withLock { kept in
             let origin = stamps
             if kept?.origin != origin {
                 guard let made = X509_STORE_new() else { return nil }

@@ -49,7 +49,6 @@ struct SOCKS5Tests {
             ("192.0.2.1", [1, 192, 0, 2, 1]),
             ("2001:db8::1", [4, 0x20, 1, 0xD, 0xB8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
             ("::ffff:192.0.2.1", [1, 192, 0, 2, 1]), ("a_b.", [3, 4, 0x61, 0x5F, 0x62, 0x2E]),
-            ("127.1", [3, 5, 0x31, 0x32, 0x37, 0x2E, 0x31]),
         ] as [(String, [UInt8])]
     )
     func targets(host: String, address: [UInt8]) throws {

@@ -151,7 +151,7 @@ final class CertificateZoo: Sendable {
                 + " -addext subjectAltName=DNS:one.example -keyout older.key -out older.csr"
         )
         try run(
-            "ca \(authority) -batch -notext -startdate 20240101000000Z -in older.csr -out older.pem"
+            "ca \(authority) -batch -notext -startdate 20240101000000Z -days 9999 -in older.csr -out older.pem"
         )
         try issue("must-staple", names: "DNS:staple.example", "tlsfeature=status_request")
         // What openssl-ocsp(1) knows is in the index: one certificate is revoked, the others are good.

@@ -4,6 +4,7 @@
 
 import CEndpoints
 import EventLoop
+import Foundation
 import Testing
 
 @testable import EndpointsCore
@@ -18,6 +19,24 @@ struct BrokenPipeTests {
             try #require(endpoints_pipe(&ends) == 0)
             _ = endpoints_close(ends[0])
             #expect(endpoints_write(ends[1], [1], 1) == -Int(EPIPE))
+            BrokenPipeTests.expectNoSignal()
+        }
+    }
+
+    @Test("a write whose reader goes away half-way answers what was written, and no signal comes")
+    func halfWay() async {
+        await #expect(processExitsWith: .success) {
+            BrokenPipeTests.takeSignals()
+            var ends: [Int32] = [-1, -1]
+            try #require(endpoints_pipe(&ends) == 0)
+            let reading = ends[0]
+            // More than a pipe holds: the write waits for its reader.
+            Thread.detachNewThread {
+                while endpoints_unread(reading) < 65_536 { sched_yield() }
+                _ = endpoints_close(reading)
+            }
+            let bytes = [UInt8](repeating: 0, count: 200_000)
+            #expect(endpoints_write(ends[1], bytes, bytes.count) == 65_536)
             BrokenPipeTests.expectNoSignal()
         }
     }
