@@ -119,8 +119,8 @@ struct FairnessTests {
                 }
             }
         case .events: loop.run { for source in sources { source.start() } }
-        case .timers: loop.run { for _ in 0..<2000 { workAsTimer() } }
-        case .calls: loop.run { for _ in 0..<2000 { workAsCall() } }
+        case .timers: loop.run { for _ in 0..<2000 { _ = loop.schedule(at: 0, workAsTimer) } }
+        case .calls: for _ in 0..<2000 { loop.runOutsideJob(workAsCall) }
         }
         var delays: [UInt64] = []
         for _ in 0..<20 {

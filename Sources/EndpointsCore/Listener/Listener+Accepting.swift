@@ -71,6 +71,7 @@ extension Listener {
     func registerSources() {
         for source in sources {
             let result = source.register(for: self)
+            if result == -ESHUTDOWN { return loopWillStop() }
             if result != 0 {
                 die(
                     of: EndpointError(errno: result, operation: "listen", endpoint: origin.endpoint)

@@ -5,7 +5,10 @@ import EventLoop
 import Synchronization
 import Testing
 
+@testable import EndpointStrings
 @testable import Endpoints
+@testable import EndpointsCore
+@testable import EndpointsNet
 
 @Suite("Waits on a loop that is shut down", .timeLimit(.minutes(1)))
 struct EndingLoopTests {
@@ -37,11 +40,11 @@ struct EndingLoopTests {
 
     @Test(
         "a connection's calls fail as closed",
-        arguments: [false, true],
-        [false, true],
+        arguments: [(false, false), (false, true), (true, false), (true, true)],
         Wait.allCases
     )
-    func connection(isMemory: Bool, isLate: Bool, wait: Wait) async throws {
+    func connection(isMemoryAndLate: (Bool, Bool), wait: Wait) async throws {
+        let (isMemory, isLate) = isMemoryAndLate
         let group = EventLoopGroup(loopCount: 1)
         let loop = group.next()
         let (connection, peer) = try quietConnection(isMemory: isMemory, on: loop)

@@ -52,7 +52,7 @@ struct AcceptBudgetTests {
         let begun = Tally()
         let taken = crowd.taken
         let watcher = Task(executorPreference: loop) {
-            let gate = Gate(loop)
+            let gate = Gate(loop, of: nil)
             var (seen, most) = (0, 0)
             while seen < Self.count {
                 await gate.pass()

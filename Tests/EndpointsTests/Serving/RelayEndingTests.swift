@@ -90,7 +90,7 @@ struct RelayEndingTests {
                 while before != now {
                     before = now
                     try await client.loop.sleep(for: .milliseconds(20))
-                    now = await client.base.unreadCount
+                    now = await client.perform { $0.base.unreadCount }
                 }
                 let delivered = await client.perform { $0.base.unreadCount }
                 let written = await server.perform { $0.bytesWritten - $0.base.unacknowledgedCount }

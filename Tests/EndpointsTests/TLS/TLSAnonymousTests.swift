@@ -37,14 +37,14 @@ struct TLSAnonymousTests {
             "ALL:@SECLEVEL=0", "ALL:COMPLEMENTOFALL:@SECLEVEL=0", "aNULL:eNULL:HIGH:@SECLEVEL=0",
         ]
     )
-    func neverEnabled(ciphers: String) throws {
+    func neverEnabled(ciphers: String) async throws {
         var client = try TLSTesting.client()
         client.ciphers = ciphers
         var server = try TLSTesting.server()
         server.ciphers = ciphers
         let contexts = [
             try client.context(logger: Logger(label: "test")),
-            try server.state.generation(server).standard,
+            try await server.state.generation(server).standard,
         ]
         for context in contexts {
             let names = names(context)
@@ -79,7 +79,10 @@ struct TLSAnonymousTests {
                 "ADH-AES256-GCM-SHA384:@SECLEVEL=0",
                 try client.context(logger: Logger(label: "test"))
             )
-            allow("ADH-AES256-GCM-SHA384:@SECLEVEL=0", try server.state.generation(server).standard)
+            allow(
+                "ADH-AES256-GCM-SHA384:@SECLEVEL=0",
+                try await server.state.generation(server).standard
+            )
             let errors = try await TLSTesting.refusals(client, server)
             #expect(errors.client?.code == .certificateInvalid)
             #expect(errors.client.says("the peer shows no certificate"))

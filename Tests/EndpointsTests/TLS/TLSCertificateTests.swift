@@ -150,19 +150,18 @@ struct TLSCertificateTests {
         }
         let errors =
             name == "one"
-            ? try await TLSTesting.refusals(client, try wrongStaple(zoo), serverName: "two.example")
+            ? try await TLSTesting.refusals(client, try await wrongStaple(zoo), serverName: "two.example")
             : try await TLSTesting.refusals(client, server)
         #expect(errors.client?.code == .certificateInvalid)
         #expect(errors.client.says("stapled OCSP response"), "\(errors.client?.description ?? "")")
         #expect(errors.client.says(name == "one" ? "is not valid" : "says it is revoked"))
     }
 
-    private func wrongStaple(_ zoo: CertificateZoo) throws -> TLSServerConfiguration {
+    private func wrongStaple(_ zoo: CertificateZoo) async throws -> TLSServerConfiguration {
         let server = try TLSTesting.server("two")
         // Ours would not send it.
-        endpoints_ctx_set_status_callback(try server.state.generation(server).standard.pointer) {
-            ssl,
-            _ in
+        let generation = try await server.state.generation(server)
+        endpoints_ctx_set_status_callback(generation.standard.pointer) { ssl, _ in
             guard let path = CertificateZoo.shared?.file("one.ocsp"),
                 let bytes = try? FileReading.bytes(of: path, argument: "")
             else { return SSL_TLSEXT_ERR_NOACK }
