@@ -19,7 +19,7 @@ public struct EndpointContext: Sendable {
     public var logger: Logger
     /// What turns host names into addresses; `nil` is the system.
     package var customResolver: (any NameResolver)?
-    /// Receives what becomes of connections. Defaults to `nil`.
+    /// Receives what becomes of connections; defaults to `nil`.
     public var observer: (any EndpointObserver)?
 
     /// What this one connect or listen carries along.

@@ -69,10 +69,12 @@ struct ConnectCommand: AsyncParsableCommand {
             let peer = connection.remoteAddress
             writer.write(.connected(endpoint: endpoint.redacted, peer: peer))
             let session = ConnectSession(connection, stop: stop, drain: drain.duration)
-            let result = await session.run(in: context)
+            let (error, undelivered) = try await session.run(in: context)
             await connection.close()
             writer.write(.closed(await ConnectionReport(of: connection, since: start)))
-            try result.get()
+            if undelivered > 0 { writer.write(.undelivered(undelivered)) }
+            if let error { throw error }
+            if undelivered > 0 { throw ExitStatus.failed }
         } catch let error as EndpointError where options.json {
             writer.write(.failed(peer: nil, error: "\(error)"))
             throw ExitStatus.failed
@@ -102,28 +104,20 @@ struct ConnectSession {
     }
 
     /// Moves bytes until the peer's end, or until the time after a signal is over.
-    func run(in context: EndpointContext) async -> Result<Void, any Error> {
-        do {
-            let stdio = try await StdioEndpoint().connect(in: context)
-            let sender = InputSender()
-            var error = await join(stdio, sender)
-            let undelivered = await UndeliveredInput.count(of: sender, to: connection)
-            await stdio.close()
-            if error as? ExitStatus == .failed || stop.isMade {
-                return error.map { .failure($0) } ?? .success(())
-            }
-            // A program that takes no more has exited, or will: its status says why.
-            if error.map(Self.isBrokenPipe) ?? true {
-                error = await connection.failureAtEnd() ?? error
-            }
-            if undelivered > 0 {
-                UndeliveredInput.report(undelivered)
-                error = error ?? ExitStatus.failed
-            }
-            return error.map { .failure($0) } ?? .success(())
-        } catch {
-            return .failure(error)
-        }
+    ///
+    /// - Returns: What went wrong, and how many bytes of input were left unsent by that or by the peer's
+    ///   end; none if it was ended by a signal, or because nobody reads the output.
+    /// - Throws: ``EndpointError`` if standard input and output cannot be used.
+    func run(in context: EndpointContext) async throws -> (error: (any Error)?, undelivered: Int) {
+        let stdio = try await StdioEndpoint().connect(in: context)
+        let sender = InputSender()
+        let error = await join(stdio, sender)
+        let undelivered = await sender.undelivered(to: connection)
+        await stdio.close()
+        if stop.isMade || error is ExitStatus { return (error, 0) }
+        // A program that takes no more has exited, or will: its status says why.
+        guard error.map(Self.isBrokenPipe) ?? true else { return (error, undelivered) }
+        return (await connection.failureAtEnd() ?? error, undelivered)
     }
 
     private func join(_ stdio: Connection, _ sender: InputSender) async -> (any Error)? {

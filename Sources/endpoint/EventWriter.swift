@@ -61,7 +61,7 @@ struct EventWriter: Sendable {
                 "will connect again",
                 metadata: ["delay": "\(delay)", "error": "\(error ?? "none")"]
             )
-        case .lost: break
+        case .undelivered, .lost: break
         case .failed(let peer, let error):
             logger.warning(
                 "connection failed",

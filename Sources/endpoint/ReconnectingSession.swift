@@ -112,7 +112,7 @@ struct ReconnectingSession {
         if let error { throw error }
         let undelivered = progress.withLock { $0.undelivered }
         if undelivered > 0 {
-            UndeliveredInput.report(undelivered)
+            writer.write(.undelivered(undelivered))
             throw ExitStatus.failed
         }
     }

@@ -13,6 +13,8 @@ enum ToolEvent: Sendable {
     /// There is no connection; after an error, or `nil` if the last one just ended.
     case waiting(for: Duration, after: String?)
 
+    /// So many bytes of input were there when the connection ended, and were not sent.
+    case undelivered(Int)
     /// So many lines could not be written.
     case lost(Int)
 
@@ -38,6 +40,8 @@ enum ToolEvent: Sendable {
                 ("event", .string("waiting")), ("seconds", .seconds(delay)),
                 ("error", .optional(error)),
             ])
+        case .undelivered(let count):
+            .object([("event", .string("undelivered")), ("bytes", .integer(count))])
         case .lost(let count):
             .object([("event", .string("lost")), ("count", .integer(count))])
         case .failed(let peer, let error):
@@ -50,7 +54,11 @@ enum ToolEvent: Sendable {
 
     /// The line without `--json`; `nil` for what only the log tells then.
     var text: String? {
-        if case .listening(let endpoint, _) = self { "listening \(endpoint)" } else { nil }
+        switch self {
+        case .listening(let endpoint, _): "listening \(endpoint)"
+        case .undelivered(let count): "endpoint: \(count) bytes of input not delivered"
+        case .connected, .accepted, .closed, .failed, .waiting, .lost: nil
+        }
     }
 }
 

@@ -4,7 +4,7 @@ import EventLoop
 import Logging
 
 extension EndpointContext {
-    /// What turns host names into addresses. Defaults to the system's resolver.
+    /// What turns host names into addresses; defaults to the system's resolver.
     public var resolver: any NameResolver {
         get { customResolver ?? SystemNameResolver.shared }
         set { customResolver = newValue }

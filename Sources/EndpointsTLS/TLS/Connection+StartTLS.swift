@@ -34,6 +34,10 @@ extension Connection {
         _ role: TLSRole,
         timeout: Duration? = .seconds(10)
     ) async throws -> Connection {
+        // Claimed before the files are read, which may take a wait: nobody's bytes go out in the clear
+        // after this call.
+        try beginUpgrade()
+        defer { endUpgrade() }
         let side: TLSSide
         do { side = try await role.side(logger: origin.logger) } catch let error as TLSFileError {
             throw error.endpointError(operation: "start TLS", endpoint: subject.name)
@@ -42,7 +46,7 @@ extension Connection {
             if case .client(let client) = side { "with \(client.serverName.text)" } else {
                 "from \(remoteAddress)"
             }
-        return try await secure(side, peer: peer, timeout: timeout)
+        return try await secureClaimed(side, peer: peer, timeout: timeout)
     }
 
     /// Does the handshake; `peer` is how errors call whom it is with.
@@ -53,6 +57,15 @@ extension Connection {
     ) async throws -> Connection {
         try beginUpgrade()
         defer { endUpgrade() }
+        return try await secureClaimed(side, peer: peer(), timeout: timeout)
+    }
+
+    /// Does the handshake on a connection that has been claimed for it.
+    private func secureClaimed(
+        _ side: TLSSide,
+        peer: @autoclosure () -> String,
+        timeout: Duration?
+    ) async throws -> Connection {
         if writeObstacles.contains(.writeEnded) { throw refusal("write") }
         if hasPushback {
             throw EndpointError(

@@ -35,7 +35,9 @@ private final class Crowd: ConnectionSource {
 @Suite("Accepting in slices", .timeLimit(.minutes(1)))
 struct AcceptBudgetTests {
     private static let count = 1000
-    /// What a job's budget allows. Two jobs of an acceptor may come between two of another task.
+    /// What a job's budget allows.
+    ///
+    /// Two jobs of an acceptor may come between two of another task.
     private static let most = WorkBudget.piece / Listener.acceptCost
 
     /// How many clients at most were taken between two turns of a task that only lets others run.

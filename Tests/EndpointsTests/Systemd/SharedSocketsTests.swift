@@ -74,7 +74,7 @@ struct SharedSocketsTests {
     @Test("a path that was left because of a share goes when that ends in vain")
     func unsharedAfterClose() async throws {
         let directory = try TemporaryDirectory()
-        let server: some ServerEndpoint = .unix(path: directory.file("s"))
+        let server: some ServerEndpoint = .unix(path: directory.file("s"), lockfile: true)
         let listener = try await server.listen()
         for copy in try await listener.shareSockets() { _ = endpoints_close(copy) }
         await listener.close()
@@ -86,7 +86,7 @@ struct SharedSocketsTests {
     @Test("of two shares the end of one leaves the other's sockets shared")
     func twoShares() async throws {
         let directory = try TemporaryDirectory()
-        let server: some ServerEndpoint = .unix(path: directory.file("s"))
+        let server: some ServerEndpoint = .unix(path: directory.file("s"), lockfile: true)
         let listener = try await server.listen()
         let (vain, lasting) = (SocketShare(), SocketShare())
         let copies =
@@ -114,7 +114,7 @@ struct SharedSocketsTests {
         try #require(endpoints_listen(made, 8) == 0)
         try #require(endpoints_symlink("1", path + ".lock") == 0)
         let inherited = InheritedSockets([endpoints_duplicate(made)], isHeld: isHeld, share: share)
-        let server: some ServerEndpoint = .unix(path: path)
+        let server: some ServerEndpoint = .unix(path: path, lockfile: true)
         return (try await server.listen(in: context.inheriting(inherited)), made)
     }
 
@@ -174,7 +174,7 @@ struct SharedSocketsTests {
     @Test("a predecessor takes its lock back from a successor that has failed")
     func lockTakenBack() async throws {
         let directory = try TemporaryDirectory()
-        let server: some ServerEndpoint = .unix(path: directory.file("s"))
+        let server: some ServerEndpoint = .unix(path: directory.file("s"), lockfile: true)
         let listener = try await server.listen()
         for copy in try await listener.shareSockets() { _ = endpoints_close(copy) }
         let lock = UNIXLockFile(forSocket: directory.file("s"))

@@ -16,8 +16,12 @@ final class CertificateZoo: Sendable {
     private static let making = Task.detached {
         await withCheckedContinuation { continuation in
             Thread.detachNewThread {
-                let zoo = try? CertificateZoo()
-                made.withLock { $0 = zoo }
+                do {
+                    let zoo = try CertificateZoo()
+                    made.withLock { $0 = zoo }
+                } catch {
+                    print("no certificates: \(error)")
+                }
                 continuation.resume()
             }
         }
@@ -156,7 +160,7 @@ final class CertificateZoo: Sendable {
         try issue("must-staple", names: "DNS:staple.example", "tlsfeature=status_request")
         // What openssl-ocsp(1) knows is in the index: one certificate is revoked, the others are good.
         for name in ["one", "must-staple", "revoked"] {
-            if name != "revoked" { try run("ca \(authority) -valid one.pem") }
+            if name != "revoked" { try run("ca \(authority) -valid \(name).pem") }
             try run("ocsp -issuer ca.pem -cert \(name).pem -reqout \(name).ocsp-request")
             try run(
                 "ocsp -index index.txt -CA ca.pem -rsigner ca.pem -rkey ca.key -ndays 1"

@@ -1,4 +1,3 @@
-import CEndpoints
 import COpenSSL
 import Foundation
 import Testing
@@ -274,28 +273,6 @@ struct TLSCertificateTests {
             #expect(server.state.current?.standard.shared.trust?.pointer != before.pointer)
             #expect(server.state.current?.files.contains { $0.path == roots } == true)
         }
-    }
-
-    @Test(
-        "a key log whose reader takes nothing, or is gone, stops no handshake",
-        arguments: [false, true]
-    )
-    func stuckKeyLog(isGone: Bool) async throws {
-        let folder = try TemporaryDirectory()
-        let path = folder.file("keys")
-        try #require(mkfifo(path, 0o600) == 0)
-        let reader = endpoints_open(path, O_RDONLY | O_NONBLOCK, 0)
-        let filler = endpoints_open(path, O_WRONLY | O_NONBLOCK, 0)
-        let bytes = [UInt8](repeating: 0, count: 65_536)
-        while endpoints_write(filler, bytes, bytes.count) > 0 {}
-        var client = try TLSTesting.client()
-        client.keyLog = path
-        let (near, far) = try await TLSTesting.pair(client)
-        if isGone { _ = endpoints_close(reader) }
-        let (next, other) = try await TLSTesting.pair(client)
-        for connection in [near, far, next, other] { await connection.close() }
-        _ = endpoints_close(filler)
-        if !isGone { _ = endpoints_close(reader) }
     }
 
     @Test("secrets are written only where that was asked for")

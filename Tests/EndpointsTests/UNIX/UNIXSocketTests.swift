@@ -245,33 +245,34 @@ struct UNIXSocketTests {
     }
 
     @Test(
-        "a server waits while another prepares a path, and leaves the other's new lock and socket"
+        "a server waits while another prepares a path, and leaves the other's new lock and socket",
+        arguments: [true, false]
     )
-    func competitor() async throws {
+    func competitor(lockfile: Bool) async throws {
         #expect(endpoints_symlink("2000000000", path + ".lock") == 0)
         try leaveStale()
         try await withHandDrivenLoop { driver, group in
-            // The other server is in the middle of it: it has removed what was left behind.
-            let directory = OwnedDescriptor(endpoints_open(directory.path, O_RDONLY, 0))
-            try #require(endpoints_lock(directory.rawValue) == 0)
-            let server: some ServerEndpoint = .unix(path: path)
+            let turn = OwnedDescriptor(endpoints_open(directory.path, O_RDONLY, 0))
+            try #require(endpoints_lock(turn.rawValue) == 0)
+            let server: some ServerEndpoint = .unix(path: path, lockfile: lockfile)
             let context = EndpointContext(loops: group, logger: quietLogger)
             let listening = Task(executorPreference: group.loops[0]) {
                 try await server.listen(in: context)
             }
             await driver.hold()
+            // The other server has seen the same, and was faster.
             _ = endpoints_unlink(path + ".lock")
             #expect(endpoints_symlink("1", path + ".lock") == 0)
             _ = endpoints_unlink(path)
             let other = OwnedDescriptor(endpoints_socket(AF_UNIX, ENDPOINTS_STREAM, 0))
             var kernel = try SocketAddress(path: path).kernelAddress(operation: "", endpoint: nil)
             try #require(endpoints_bind(other.rawValue, &kernel.storage, kernel.length) == 0)
-            Self.close(directory)
+            try #require(endpoints_listen(other.rawValue, 8) == 0)
+            Self.close(turn)
             driver.release()
             driver.advance(by: .seconds(1))
             let error = await #expect(throws: EndpointError.self) { try await listening.value }
             #expect(error?.code == .addressInUse)
-            try #require(endpoints_listen(other.rawValue, 1) == 0)
             let client: some ClientEndpoint = .unix(path: path)
             await (try client.connect()).close()
             #expect(UNIXLockFile(forSocket: path).state() == .held(by: 1))
@@ -292,12 +293,14 @@ struct UNIXSocketTests {
             let listening = Task(executorPreference: group.loops[0]) {
                 try await server.listen(in: context)
             }
-            for _ in 0..<100 {
-                await driver.hold()
-                driver.release()
-                driver.advance(by: .milliseconds(10))
+            let advancing = Task {
+                while !Task.isCancelled {
+                    driver.advance(by: .milliseconds(10))
+                    await Task.yield()
+                }
             }
             await (try listening.value).close()
+            advancing.cancel()
         }
     }
 }
