@@ -1,5 +1,6 @@
 import EndpointStrings
 import EndpointsCore
+import EventLoop
 import EndpointsNet
 
 /// What both sides of TLS can be told.
@@ -27,6 +28,6 @@ struct TLSSettings {
 extension TLSSettings {
     /// A lifetime in whole seconds; seven days at most (RFC 8446, section 4.6.1).
     static func sessionLifetime(_ duration: Duration) -> Int {
-        Int(min(max(1, duration.components.seconds), 7 * 86_400))
+        min(max(1, duration.secondsClamped), 7 * 86_400)
     }
 }

@@ -10,18 +10,8 @@ import Testing
 @testable import EndpointsProxy
 @testable import EndpointsTLS
 
-/// Numbers that no other test uses: one is adopted once in a process.
-private let nextNumber = Lock(Int32(400))
-
-private func moved(_ descriptor: Int32) -> Int32 {
-    let number = nextNumber.withLock { next in
-        defer { next += 1 }
-        return next
-    }
-    _ = endpoints_replace(descriptor, number)
-    _ = endpoints_close(descriptor)
-    return number
-}
+/// Moves a descriptor to a number of its own: one is adopted once in a process.
+private func moved(_ descriptor: Int32) -> Int32 { ReservedNumbers.move([descriptor]) }
 
 private func socketPair() throws -> (Int32, Int32) {
     var ends: [Int32] = [0, 0]

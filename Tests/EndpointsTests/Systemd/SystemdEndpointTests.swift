@@ -10,21 +10,11 @@ import Testing
 @testable import EndpointsProxy
 @testable import EndpointsTLS
 
-/// Sockets from a number on that no other test uses, as a service manager passes them.
+/// Sockets with consecutive numbers, as a service manager passes them.
 private struct Passed {
-    static let next = Lock(Int32(600))
     let first: Int32
 
-    init(_ sockets: [Int32]) {
-        first = Self.next.withLock { next in
-            defer { next += 16 }
-            return next
-        }
-        for (index, socket) in sockets.enumerated() {
-            _ = endpoints_replace(socket, first + Int32(index))
-            _ = endpoints_close(socket)
-        }
-    }
+    init(_ sockets: [Int32]) { first = ReservedNumbers.move(sockets) }
 
     func table(_ environment: [String: String], pid: Int32 = 77) -> ActivatedSockets {
         ActivatedSockets(environment: environment, pid: pid, first: first)
