@@ -13,12 +13,13 @@ extension Connection {
     /// of the upgrade, such as in the clear.
     ///
     /// - Throws: ``EndpointError``: `busy` while a task reads or writes, or another upgrade is under way;
-    ///   `closed`.
+    ///   `closed`, also after `closeWrite`.
     package func beginUpgrade() throws {
         if phase != .open { throw refusal("upgrade") }
         if readObstacles.isReading || writeObstacles.contains(.writing) {
             throw error(.busy, "upgrade", reason: "another task is using this connection")
         }
+        if writeObstacles.contains(.writeEnded) { throw refusal("write") }
         readObstacles.insert(.claimed)
         writeObstacles.formUnion([.writing, .upgrading])
     }

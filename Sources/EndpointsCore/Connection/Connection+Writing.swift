@@ -81,10 +81,16 @@ extension Connection {
     /// If it answers a number, 0 among them, the caller is the writer now.
     @usableFromInline
     nonisolated func startWrite(_ bytes: RawSpan) throws -> Int {
+        try startWrite(bytes, isDue: false)
+    }
+
+    /// As `startWrite`; one that is due does not wait until others have had their turn.
+    @inline(__always)
+    nonisolated func startWrite(_ bytes: RawSpan, isDue: Bool) throws -> Int {
         try loop.ifCurrent { here throws in
             guard writeObstacles.isEmpty else { return WriteStep.elsewhere }
             if isCallerCancelled { throw CancellationError() }
-            if bytes.isEmpty || !takeTurn(here) { return WriteStep.elsewhere }
+            if bytes.isEmpty || !(takeTurn(here) || isDue) { return WriteStep.elsewhere }
             writeObstacles.insert(.writing)
             let transfer = bytes.withUnsafeBytes { transport.write($0) }
             if transfer.rawValue > 0 { noteWritten(transfer.rawValue) }

@@ -47,7 +47,8 @@ extension Connection {
     ///
     /// Else as ``write(_:)-(ReadBuffer)``.
     nonisolated(nonsending) func write(draining buffer: inout ReadBuffer) async throws {
-        let done = try startWrite(buffer.bytes)
+        // At once, though the job's budget may be spent: the next read waits instead, and holds nothing.
+        let done = try startWrite(buffer.bytes, isDue: true)
         if done == WriteStep.whole { return buffer.removeAll() }
         buffer.removeFirst(done)
         try await writeRest(draining: &buffer, from: done)

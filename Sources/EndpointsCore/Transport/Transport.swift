@@ -101,7 +101,8 @@ extension Transport {
 package class BaseTransport {
     /// Until proven otherwise the system call is tried first.
     final var isReadable = true
-    package final var isWritable = true
+    // Not checked at each use, for it passes with every message: on the loop's thread only.
+    @exclusivity(unchecked) package final var isWritable = true
     /// An end or an error was reported: no further edge will come.
     package final var hasHungUp = false
     /// An error was reported: the peer takes nothing any more.

@@ -66,7 +66,6 @@ extension Connection {
         peer: @autoclosure () -> String,
         timeout: Duration?
     ) async throws -> Connection {
-        if writeObstacles.contains(.writeEnded) { throw refusal("write") }
         if hasPushback {
             throw EndpointError(
                 .handshakeFailed,
