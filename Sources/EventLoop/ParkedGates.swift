@@ -13,6 +13,7 @@ struct ParkedGates {
     /// Enters a gate, and answers its slot.
     ///
     /// - Parameter gate: One that stays alive until it is removed, as it does while a task waits there.
+    /// - Returns: The slot.
     mutating func insert(_ gate: Gate) -> Int {
         if firstFree == slots.count { grow() }
         let slot = firstFree

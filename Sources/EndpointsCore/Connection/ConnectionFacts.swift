@@ -64,6 +64,7 @@ public final class ConnectionFacts: Sendable {
     ///   - localAddress: Our own address, if the step revealed another one.
     ///   - remoteAddress: The peer's address, if the step revealed another one.
     ///   - enter: Writes the step into the timeline.
+    /// - Returns: The facts.
     package func adding<Fact: Sendable>(
         _ fact: Fact,
         localAddress: SocketAddress? = nil,

@@ -1,7 +1,7 @@
 import EndpointStrings
 import EndpointsCore
-import EventLoop
 import EndpointsNet
+import EventLoop
 
 /// What both sides of TLS can be told.
 struct TLSSettings {

@@ -149,7 +149,11 @@ struct TLSCertificateTests {
         }
         let errors =
             name == "one"
-            ? try await TLSTesting.refusals(client, try await wrongStaple(zoo), serverName: "two.example")
+            ? try await TLSTesting.refusals(
+                client,
+                try await wrongStaple(zoo),
+                serverName: "two.example"
+            )
             : try await TLSTesting.refusals(client, server)
         #expect(errors.client?.code == .certificateInvalid)
         #expect(errors.client.says("stapled OCSP response"), "\(errors.client?.description ?? "")")
