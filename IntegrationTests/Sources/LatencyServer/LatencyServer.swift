@@ -16,8 +16,7 @@ import Logging
         var logger = Logger(label: "latency")
         logger.logLevel = .critical
         let context = EndpointContext(loops: group, logger: logger)
-        var configuration = TLSServerConfiguration(directory: CommandLine.arguments[1])
-        configuration.reloadInterval = .seconds(3600)
+        let configuration = Self.configuration(CommandLine.arguments[1])
         let plain = try await TCPServerEndpoint(port: 0).listen(in: context)
         let limited = try await TCPServerEndpoint(port: 0).listen(in: context)
         let tls = try await TLSServerEndpoint(port: 0, configuration).listen(in: context)
@@ -44,6 +43,13 @@ import Logging
             try await tasks.waitForAll()
         }
         await group.shutdown()
+    }
+
+    /// Certificates that are read again only when we are told to.
+    private static func configuration(_ directory: String) -> TLSServerConfiguration {
+        var configuration = TLSServerConfiguration(directory: directory)
+        configuration.reloadInterval = .seconds(3600)
+        return configuration
     }
 
     @Sendable private static func echo(_ connection: isolated Connection) async throws {
