@@ -75,7 +75,7 @@ struct RelayEndingTests {
         }
     }
 
-    @Test("bytes acknowledged to the sender are bytes delivered and bytes reported as lost")
+    @Test("each byte acknowledged to the sender is delivered or reported as lost")
     func ledger() async throws {
         let log = CapturedLog()
         try await withPair(logger: log.logger) { client, near in
@@ -85,23 +85,25 @@ struct RelayEndingTests {
                 let writer = Task { try await server.write(numberedBytes(answer)) }
                 try await near.untilWriting()
                 try await server.untilWriting()
-                // Nothing moves any more: each side holds what it can hold.
-                var (before, now) = (-1, 0)
-                while before != now {
-                    before = now
-                    try await client.loop.sleep(for: .milliseconds(20))
-                    now = await client.perform { $0.base.unreadCount }
+                // The systems may go on moving bytes into their own buffers until the end. So what was
+                // acknowledged is at least what it is now, and at most what was written in the end.
+                let acknowledged = await server.perform {
+                    $0.bytesWritten - $0.base.unacknowledgedCount
                 }
-                let delivered = await client.perform { $0.base.unreadCount }
-                let written = await server.perform { $0.bytesWritten - $0.base.unacknowledgedCount }
-                client.abort()
+                let delivered = await client.perform { client in
+                    let count = client.base.unreadCount
+                    client.abort()
+                    return count
+                }
                 let error = await failure(of: relaying)
                 #expect(error?.code == .connectionReset)
-                #expect(error.map { $0.bytesLost + delivered } == written)
+                #expect(await code { try await writer.value } == .connectionReset)
+                let written = await server.perform { $0.bytesWritten }
+                let accounted = delivered + (error?.bytesLost ?? 0)
+                #expect(accounted >= acknowledged && accounted <= written)
                 #expect(error?.description.contains("bytes were lost") == true)
                 #expect(await near.bytesLost == error?.bytesLost)
                 #expect(await far.bytesLost == error?.bytesLost)
-                #expect(await code { try await writer.value } == .connectionReset)
             }
         }
     }
