@@ -36,7 +36,11 @@ package final class SocketTransport: BaseTransport, Transport {
                 isReadable = false
                 return .needsReadable
             }
-            if n != -Int(EINTR) { return Transfer(rawValue: n) }
+            if n != -Int(EINTR) {
+                // The error is taken from the socket: no event reports it any more.
+                hasFailed = true
+                return Transfer(rawValue: n)
+            }
         }
     }
 
