@@ -81,8 +81,9 @@ struct RelayEndingTests {
         try await withPair(logger: log.logger) { client, near in
             try await withPair { far, server in
                 let relaying = Task { try await relay(between: near, and: far) }
-                let answer = 9_000_000
-                let writer = Task { try await server.write(numberedBytes(answer)) }
+                // More than the four buffers of the systems between can grow to.
+                let answer = [UInt8](repeating: 7, count: 100_000_000)
+                let writer = Task { try await server.write(answer) }
                 try await near.untilWriting()
                 try await server.untilWriting()
                 // The systems may go on moving bytes into their own buffers until the end. So what was
