@@ -212,6 +212,7 @@ struct LateWorkTests {
         await group.shutdown()
         #expect(first.isTold.isSet)
         #expect(!second.isTold.isSet)
+        first.others.withLock { $0 = [] }
         for descriptor in descriptors { _ = endpoints_close(descriptor) }
     }
 
