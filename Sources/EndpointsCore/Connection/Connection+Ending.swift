@@ -1,6 +1,6 @@
 // How a connection ends: in order (`close`), at once (`abort`), by the peer, by a failure.
 //
-// `close` is in Connection+Closing.swift; what all ways have in common, and who is told, is here.
+// `close` is in Connection+Closing.swift; what all ways have in common, and whom they notify, is here.
 
 import EventLoop
 
@@ -13,7 +13,7 @@ extension Connection {
     ///
     /// Cancellation: while an earlier write drains nothing is sent, and calling again is safe.
     ///
-    /// That the peer has reset the connection is told by the next read.
+    /// The next read reports that the peer has reset the connection.
     ///
     /// - Throws: `CancellationError`, or ``EndpointError``: `partialWrite` after a write that was cut
     ///   off, the error of one that failed, `closed` after ``close()``.

@@ -43,7 +43,7 @@ extension Connection {
     ///
     /// - Parameters:
     ///   - decoder: Cuts the stream into frames.
-    ///   - limit: How many bytes may come without a frame; more throw `tooLong`. 1 MiB unless told.
+    ///   - limit: How many bytes may come without a frame; more throw `tooLong`. Defaults to 1 MiB.
     /// - Returns: A sequence that reads as it is iterated.
     public nonisolated func frames<Decoder: FrameDecoder>(
         _ decoder: Decoder,
